@@ -1,0 +1,75 @@
+// DNS for one shard: MX hosts and addresses, cached, coalesced, with failures remembered.
+//
+// Names are lower-case A-labels (net/smtp/path.h's domains). Answers are hostile until checked: they
+// are bounded in number and size, names must be host names, look-up chains end. Callbacks come on
+// the loop, from the cache at once or later; dropping the returned handle cancels the callback.
+// RFC 5321 section 5.1, RFC 7505 (null MX), RFC 2308 (negative answers).
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "metrics/cells.h"
+#include "net/base/ip_address.h"
+#include "net/base/result.h"
+#include "net/base/unique_function.h"
+#include "net/loop.h"
+
+namespace sluice::net {
+
+struct ResolverOptions {
+  std::vector<Endpoint> servers;  // empty: resolv.conf
+  std::chrono::milliseconds timeout{5000};  // for one try at one server
+  int attempts = 3;
+  size_t cache_entries = 100'000;
+};
+
+struct MxHost {
+  std::string name;
+  uint16_t preference = 0;
+  bool operator==(const MxHost&) const = default;
+};
+
+// MX hosts by preference, equals in the order of the answer (the caller shuffles). If the domain has
+// no MX but addresses, it is its own host with `implicit` set.
+struct MxAnswer {
+  std::vector<MxHost> hosts;  // at most kMaxMxHosts
+  bool implicit = false;
+  SteadyTime valid_until{};
+};
+
+struct AddressAnswer {
+  std::vector<IpAddress> addresses;  // IPv6 and IPv4 in turn, at most kMaxAddresses
+  SteadyTime valid_until{};
+};
+
+inline constexpr size_t kMaxMxHosts = 32;
+inline constexpr size_t kMaxAddresses = 32;
+
+// A look-up that is under way; destroying it gives it up.
+class Lookup {
+ public:
+  virtual ~Lookup() = default;
+};
+
+class Resolver {
+ public:
+  virtual ~Resolver() = default;
+  static Result<std::unique_ptr<Resolver>> create(Loop& loop, const ResolverOptions& options);
+
+  // Errors: NoDomain (NXDOMAIN), NoData (neither MX nor address), NullMx, DnsFailed (anything else:
+  // temporary; remembered for 10 s at most).
+  virtual std::unique_ptr<Lookup> mx(const std::string& domain,
+                                     UniqueFunction<void(Result<MxAnswer>)> done) = 0;
+  // A and AAAA together. One family's failure does not hide the other's addresses.
+  // Errors: NoDomain, NoData, DnsFailed.
+  virtual std::unique_ptr<Lookup> addresses(const std::string& host,
+                                            UniqueFunction<void(Result<AddressAnswer>)> done) = 0;
+  // TXT strings of a name, each joined (SPF, DKIM, DMARC checks). Errors as above.
+  virtual std::unique_ptr<Lookup> txt(const std::string& name,
+                                      UniqueFunction<void(Result<std::vector<std::string>>)> done) = 0;
+  virtual void flushCache() = 0;
+};
+
+}  // namespace sluice::net

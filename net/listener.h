@@ -1,0 +1,38 @@
+// Accepts connections on one address for one shard; SO_REUSEPORT spreads them over the shards.
+#pragma once
+
+#include <uv.h>
+
+#include <memory>
+
+#include "net/base/ip_address.h"
+#include "net/loop.h"
+#include "net/tcp_stream.h"
+#include "net/uv_handle.h"
+
+namespace sluice::net {
+
+// A bound and listening socket that is not on a loop yet. Bind all before the first accepts, so
+// that a port that is taken stops the start and never half of it.
+// Errors: Exists (address in use), InvalidArgument (not ours), Io.
+Result<int> bindListener(const Endpoint& at, int backlog);
+
+class Listener {
+ public:
+  using OnConnection = UniqueFunction<void(std::unique_ptr<TcpStream>)>;
+  // Takes over `socket` (from bindListener). Errors: Io.
+  static Result<std::unique_ptr<Listener>> create(Loop& loop, int socket, OnConnection on_connection);
+  ~Listener();
+  Endpoint local() const { return local_; }
+
+ private:
+  Listener(Loop& loop, OnConnection on_connection);
+  void onConnection(int status);
+  Loop& loop_;
+  OnConnection on_connection_;
+  UvHandle<uv_tcp_t> handle_;
+  Deadline rest_;  // after EMFILE: accept again a little later
+  Endpoint local_;
+};
+
+}  // namespace sluice::net

@@ -1,0 +1,57 @@
+// What the admin API and the commands behind it can ask of a running relay. Any thread; calls block
+// until the shards have answered (bounded by a few seconds: Errc::Timeout).
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "queue/queue.h"
+#include "relay/admin/destination_view.h"
+
+namespace sluice::relay {
+
+// A destination summed over the shards, with its queue.
+struct QueueStatus {
+  DestinationStatus destination;
+  uint64_t ready = 0;
+  uint64_t active = 0;
+  uint64_t deferred = 0;
+  uint64_t held = 0;
+  std::optional<WallTime> oldest;
+};
+
+struct RelayStatus {
+  std::string version;
+  std::string hostname;
+  WallTime started_at{};
+  bool ready = false;
+  bool draining = false;
+  std::string why_not_ready;
+  size_t shards = 0;
+  queue::StoreHealth store;
+  uint64_t ready_recipients = 0, active = 0, deferred = 0, held = 0;
+  std::optional<WallTime> oldest;
+};
+
+enum class MessageAction { Retry, Hold, Release, Bounce, Discard };
+
+class Control {
+ public:
+  virtual ~Control() = default;
+  virtual RelayStatus status() = 0;
+  virtual Result<std::vector<QueueStatus>> queues() = 0;
+  virtual Result<queue::MessagePage> messages(const queue::MessageFilter& filter,
+                                              std::optional<queue::MessageId> after, size_t limit) = 0;
+  // Errors: NotFound.
+  virtual Result<queue::MessageStatus> message(const queue::MessageId& id) = 0;
+  virtual Result<ByteChain> content(const queue::MessageId& id) = 0;
+  virtual Result<queue::ActionResult> act(MessageAction action, const queue::MessageFilter& filter) = 0;
+  // Errors: NotFound. Suspensions outlive a restart.
+  virtual Result<void> suspend(const std::string& destination, bool suspended) = 0;
+  virtual Result<void> retryDestination(const std::string& destination) = 0;
+  // Errors: InvalidArgument with every mistake of the new file, one a line; the old stays.
+  virtual Result<void> reload() = 0;
+};
+
+}  // namespace sluice::relay

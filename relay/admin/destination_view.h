@@ -1,0 +1,41 @@
+// What the administrator's side asks of delivery; implemented in relay/deliver, one a shard, called
+// on the shard's loop.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "net/base/clock.h"
+#include "queue/queue.h"
+
+namespace sluice::relay {
+
+// One destination as one shard sees it.
+struct DestinationStatus {
+  std::string destination;  // its name: the domain if it serves one, else its hosts
+  std::string connector;
+  std::vector<queue::QueueKey> keys;  // the queue keys that it serves
+  std::string state;  // "idle" "resolving" "connecting" "delivering" "resting" "suspended" "limited"
+  std::string why;    // why it waits, in words; empty when it does not
+  uint32_t connections = 0;
+  std::string last_reply;
+  std::optional<WallTime> next_attempt;  // end of its hosts' rest
+};
+
+class DestinationView {
+ public:
+  virtual ~DestinationView() = default;
+  virtual std::vector<DestinationStatus> destinations() const = 0;
+  // Name of the destination, connector and reason for a queue key, also for one without traffic.
+  virtual DestinationStatus destinationOf(const queue::QueueKey& key) const = 0;
+  virtual void setSuspended(const std::string& destination, bool suspended) = 0;
+  // Forget back-off of the destination's hosts and try at once. Empty: of all.
+  virtual void retryNow(const std::string& destination) = 0;
+  // Ends a Work by hand: with a failure notice (bounce) or without (discard), and the event.
+  virtual void endByHand(std::unique_ptr<queue::Work> work, bool with_notice) = 0;
+};
+
+}  // namespace sluice::relay

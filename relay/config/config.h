@@ -1,0 +1,181 @@
+// The configuration as plain structs, every default in its place. docs/configuration.md explains
+// each key; config_reader fills these from TOML.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "net/base/ip_address.h"
+
+namespace sluice::relay {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+enum class ReceiveTls { Off, StartTls, StartTlsRequired, Implicit };
+enum class ReceiveAuth { Off, Optional, Required };
+enum class BareNewline { Normalize, Reject };
+enum class SendTls { Off, Opportunistic, Required, Verify, Dane, MtaSts };
+enum class Route { Mx, SmartHost };
+
+// "100/s": `count` in each `per`; a burst of one second's worth.
+struct Rate {
+  uint64_t count = 0;  // 0 = no limit
+  seconds per{1};
+  double perSecond() const { return static_cast<double>(count) / static_cast<double>(per.count()); }
+};
+
+struct DnsConfig {
+  std::vector<Endpoint> servers;  // empty: resolv.conf
+  milliseconds timeout{5000};
+  int attempts = 3;
+  bool trust_ad = false;
+};
+
+struct AuthLockout {
+  int failures = 10;
+  milliseconds window{600'000};
+  milliseconds time{900'000};
+};
+
+struct ReceiveConfig {
+  std::string name;
+  std::vector<Endpoint> listen;
+  std::vector<IpNetwork> relay_networks;  // default: 127.0.0.0/8, ::1/128
+  ReceiveTls tls = ReceiveTls::StartTls;  // StartTls without a certificate offers no TLS
+  std::string tls_certificate;
+  std::string tls_key;
+  std::string tls_client_ca;
+  ReceiveAuth auth = ReceiveAuth::Optional;
+  bool auth_plaintext = false;
+  std::string users_file;
+  std::vector<std::string> auth_mechanisms{"plain", "login", "scram-sha-256"};
+  milliseconds auth_failure_delay{1000};
+  AuthLockout auth_lockout;
+  uint64_t max_message_size = 50ull << 20;  // bytes
+  int max_recipients = 1000;
+  int max_connections = 10000;
+  int max_connections_per_client = 0;  // 0 = no limit
+  milliseconds command_timeout{300'000};
+  milliseconds data_timeout{600'000};
+  int max_errors = 20;
+  BareNewline bare_newline = BareNewline::Normalize;
+  int max_received = 50;
+  std::vector<IpNetwork> proxy_protocol_networks;
+  std::vector<IpNetwork> xclient_networks;
+  bool add_missing_headers = false;
+  bool open_relay = false;
+};
+
+// "example.com", ".example.com" (its subdomains) or "*", with a cost.
+struct AddressSpace {
+  std::string domain;  // lower case, A-labels
+  int cost = 1;
+};
+
+// A configured next hop: a host name or an address literal's content, and a port.
+struct SmartHost {
+  std::string host;
+  uint16_t port = 25;
+};
+
+// What [[send]] and, for the same keys, [[destination]] set.
+struct DeliveryLimits {
+  SendTls tls = SendTls::Opportunistic;
+  int max_connections = 20;
+  int max_messages_per_connection = 1000;
+  int max_recipients_per_transaction = 100;
+  Rate rate;
+  milliseconds connect_timeout{30'000};
+  milliseconds command_timeout{300'000};
+  milliseconds final_reply_timeout{600'000};
+  milliseconds idle_timeout{5'000};
+  milliseconds host_backoff{30'000};
+};
+
+struct SendConfig {
+  std::string name;
+  std::vector<AddressSpace> address_spaces;
+  Route route = Route::Mx;
+  std::vector<SmartHost> smart_hosts;
+  bool balance = false;
+  uint16_t port = 25;
+  DeliveryLimits limits;
+  std::string tls_ca_file;
+  std::string username;
+  std::string password;
+  std::string password_file;
+  std::string auth_mechanism = "auto";
+  std::vector<IpAddress> source_addresses;
+  std::string helo;  // empty: hostname
+  std::vector<IpNetwork> allow_private_hosts;
+};
+
+// Only what is set replaces the connector's value.
+struct DestinationConfig {
+  std::vector<std::string> match;  // "example.org", ".example.org", "mx:*.mail.example.net"
+  std::optional<SendTls> tls;
+  std::optional<int> max_connections;
+  std::optional<int> max_messages_per_connection;
+  std::optional<int> max_recipients_per_transaction;
+  std::optional<Rate> rate;
+  std::optional<milliseconds> connect_timeout;
+  std::optional<milliseconds> command_timeout;
+  std::optional<milliseconds> final_reply_timeout;
+  std::optional<milliseconds> idle_timeout;
+  std::optional<milliseconds> host_backoff;
+};
+
+struct DkimConfig {
+  std::string domain;
+  std::string selector;
+  std::string key;
+};
+
+struct QueueConfig {
+  milliseconds retry_first{120'000};
+  double retry_factor = 2.0;
+  milliseconds retry_max{3'600'000};
+  double retry_jitter = 0.2;
+  milliseconds lifetime{4 * 86'400'000LL};
+  milliseconds delay_notice{4 * 3'600'000LL};  // 0 = none
+  uint64_t memory = 0;  // bytes, resolved from a percentage of the cgroup's or the machine's
+  uint64_t database_memory = 256ull << 20;
+  uint64_t disk_reserve = 1ull << 30;
+  milliseconds commit_timeout{60'000};
+  milliseconds drain_timeout{30'000};
+};
+
+struct AdminConfig {
+  Endpoint listen;  // default 127.0.0.1:8025
+  std::string token_file;
+  std::string token;  // read from token_file, or SLUICE_ADMIN_TOKEN
+  std::vector<std::string> hosts;
+};
+
+struct LogConfig {
+  std::string level = "info";  // debug | info | warn | error
+  std::string format = "json";  // json | text
+};
+
+struct Config {
+  std::string hostname;
+  std::string data_dir = "/var/lib/sluice";
+  int shards = 0;  // 0: one per usable core
+  std::string postmaster;  // default: postmaster@hostname
+  int metrics_destinations = 100;
+  DnsConfig dns;
+  std::vector<ReceiveConfig> receive;
+  std::vector<SendConfig> send;
+  std::vector<DestinationConfig> destination;
+  std::vector<DkimConfig> dkim;
+  QueueConfig queue;
+  AdminConfig admin;
+  LogConfig log;
+};
+
+}  // namespace sluice::relay

@@ -1,0 +1,2 @@
+// Picks the subcommand; see relay/cli.
+int main() { return 0; }

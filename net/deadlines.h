@@ -23,12 +23,12 @@ class Deadlines;
 class Deadline {
  public:
   Deadline() = default;
-  explicit Deadline(Task on_due) : on_due_(std::move(on_due)) {}
+  explicit Deadline(Task on_due) { onDue(std::move(on_due)); }
   ~Deadline() { cancel(); }
   Deadline(const Deadline&) = delete;
   Deadline& operator=(const Deadline&) = delete;
 
-  void onDue(Task task) { on_due_ = std::move(task); }
+  void onDue(Task task) { on_due_ = std::make_shared<Task>(std::move(task)); }
   // Fires once, `after` from now; replaces an earlier arming.
   void arm(Deadlines& wheel, Duration after);
   void cancel();
@@ -40,7 +40,7 @@ class Deadline {
   Deadline* next_ = nullptr;
   Deadline** at_ = nullptr;  // what points to us in the slot's list
   uint64_t due_tick_ = 0;
-  Task on_due_;
+  std::shared_ptr<Task> on_due_;  // shared with the wheel while it runs
 };
 
 class Deadlines {
@@ -57,16 +57,19 @@ class Deadlines {
   static constexpr int kSlots = 1 << kSlotBits;
 
   uint64_t tickNow() const;
-  void insert(Deadline& deadline);
+  void insert(Deadline& deadline, Duration after);
   void place(Deadline& deadline);
+  void cascade(int level);
   void schedule();
   void onTimer();
-  void fire(Deadline*& slot);
+  void fireSlot(Deadline*& slot);
 
   uv_loop_t* loop_;
   uv_timer_t* timer_;
-  uint64_t current_tick_ = 0;
+  uint64_t current_tick_ = 0;  // all deadlines due up to this tick have fired
+  uint64_t wake_tick_ = 0;     // what the timer is set for; 0: not set
   size_t armed_ = 0;
+  bool firing_ = false;
   std::array<std::array<Deadline*, kSlots>, kLevels> slots_{};
 };
 

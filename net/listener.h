@@ -15,13 +15,17 @@ namespace sluice::net {
 // A bound and listening socket that is not on a loop yet. Bind all before the first accepts, so
 // that a port that is taken stops the start and never half of it.
 // Errors: Exists (address in use), InvalidArgument (not ours), Io.
-Result<int> bindListener(const Endpoint& at, int backlog);
+Result<int> bindListener(const Endpoint& at);
+// Whether nobody else has the port: another process could share it with us by SO_REUSEPORT unseen.
+// Errors as above.
+Result<void> probeListener(const Endpoint& at);
 
 class Listener {
  public:
   using OnConnection = UniqueFunction<void(std::unique_ptr<TcpStream>)>;
   // Takes over `socket` (from bindListener). Errors: Io.
-  static Result<std::unique_ptr<Listener>> create(Loop& loop, int socket, OnConnection on_connection);
+  static Result<std::unique_ptr<Listener>> create(Loop& loop, int socket,
+                                                  OnConnection on_connection);
   ~Listener();
   Endpoint local() const { return local_; }
 
@@ -31,7 +35,6 @@ class Listener {
   Loop& loop_;
   OnConnection on_connection_;
   UvHandle<uv_tcp_t> handle_;
-  Deadline rest_;  // after EMFILE: accept again a little later
   Endpoint local_;
 };
 

@@ -26,8 +26,8 @@ class Loop {
 
   // Runs until stop(). Afterwards the loop's objects can be destroyed and drainHandles() called.
   void run();
-  void stop();           // any thread
-  void post(Task task);  // any thread; runs on the loop, in order of posting; dropped after stop
+  void stop();            // any thread
+  void post(Task task);   // any thread; runs on the loop, in order of posting; dropped after stop
   void defer(Task task);  // loop thread: runs when the current callback has returned
 
   // Steady time, read once a turn.

@@ -43,7 +43,7 @@ class TcpStream final : public Stream {
   void startReading();
   void onRead(ssize_t count, const uv_buf_t& buffer);
   void onWritten(int status, size_t bytes);
-  void fail(int uv_error);
+  void endWith(int uv_error);
   void startWrite();
 
   Loop& loop_;
@@ -53,7 +53,8 @@ class TcpStream final : public Stream {
   size_t unsent_bytes_ = 0;
   bool above_low_water_ = false;
   bool reading_ = false;
-  bool writing_ = false;    // a uv_write is under way
+  bool writing_ = false;  // a uv_write is under way
+  Deadline broken_;  // tells of a failed write from the loop
   Endpoint peer_;
   Endpoint local_;
 };
@@ -69,11 +70,13 @@ class TcpConnector {
   ~TcpConnector();
 
  private:
+  int begin(const Endpoint& to, std::optional<IpAddress> from);
   void finish(Result<std::unique_ptr<TcpStream>> result);
   Loop& loop_;
   Done done_;
   Deadline deadline_;
-  uv_connect_t* request_ = nullptr;  // owned by libuv until its callback
+  std::optional<Error> pending_error_;  // of begin(), told from the loop
+  uv_connect_t* request_ = nullptr;     // owned by libuv until its callback
   std::unique_ptr<TcpStream> stream_;
 };
 

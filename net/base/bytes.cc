@@ -67,6 +67,28 @@ void ByteChain::clear() {
   size_ = 0;
 }
 
+void ByteChain::dropFront(size_t bytes) {
+  size_ -= bytes;
+  size_t whole = 0;
+  while (whole < slices_.size() && bytes >= slices_[whole].bytes.size()) {
+    bytes -= slices_[whole++].bytes.size();
+  }
+  slices_.erase(slices_.begin(), slices_.begin() + static_cast<std::ptrdiff_t>(whole));
+  if (bytes > 0) slices_.front().bytes.remove_prefix(bytes);
+}
+
+void ByteChain::keepFront(size_t bytes) {
+  size_ = bytes;
+  size_t kept = 0;
+  while (bytes > 0) {
+    Slice& slice = slices_[kept++];
+    if (bytes < slice.bytes.size()) slice.bytes = slice.bytes.substr(0, bytes);
+    bytes -= slice.bytes.size();
+  }
+  slices_.resize(kept);
+  tail_ = BlockRef();  // its written end is no longer ours
+}
+
 std::string ByteChain::flatten() const {
   std::string out;
   out.reserve(size_);

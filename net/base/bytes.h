@@ -88,6 +88,8 @@ class ByteChain {
   void append(std::string_view bytes);
   void append(Slice slice);
   void clear();
+  void dropFront(size_t bytes);  // at most size()
+  void keepFront(size_t bytes);  // drops what is behind the first `bytes`
 
   size_t size() const { return size_; }
   bool empty() const { return size_ == 0; }

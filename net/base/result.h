@@ -17,23 +17,23 @@ enum class Errc {
   Malformed,        // bytes that are not of the form they claim
   TooLarge,         // over a limit of ours
   NotFound,
-  Exists,       // already there, or in use by another process
-  Timeout,      // a deadline passed
-  Closed,       // the far end ended the connection in order
-  Reset,        // the connection broke
-  Refused,      // the far end refused the connection
-  Unreachable,  // no route, no address, host or network down
-  Io,           // a file or a socket of ours failed
-  NoSpace,      // disk or memory
-  Corrupt,      // stored bytes fail their checksum or form
-  Unsupported,  // a version or a feature we do not have
-  Busy,         // try again later
-  Cancelled,    // given up by our side, as at shutdown
-  NoDomain,     // DNS: the name does not exist (NXDOMAIN)
-  NoData,       // DNS: the name has no record of this type
-  NullMx,       // RFC 7505: the domain takes no mail
-  DnsFailed,    // DNS: SERVFAIL, REFUSED, timeout, nonsense: try again later
-  LoopsToUs,    // the best MX host is ourselves
+  Exists,          // already there, or in use by another process
+  Timeout,         // a deadline passed
+  Closed,          // the far end ended the connection in order
+  Reset,           // the connection broke
+  Refused,         // the far end refused the connection
+  Unreachable,     // no route, no address, host or network down
+  Io,              // a file or a socket of ours failed
+  NoSpace,         // disk or memory
+  Corrupt,         // stored bytes fail their checksum or form
+  Unsupported,     // a version or a feature we do not have
+  Busy,            // try again later
+  Cancelled,       // given up by our side, as at shutdown
+  NoDomain,        // DNS: the name does not exist (NXDOMAIN)
+  NoData,          // DNS: the name has no record of this type
+  NullMx,          // RFC 7505: the domain takes no mail
+  DnsFailed,       // DNS: SERVFAIL, REFUSED, timeout, nonsense: try again later
+  LoopsToUs,       // the best MX host is ourselves
   AddressRefused,  // the only addresses are ones that we do not connect to
 };
 
@@ -55,14 +55,14 @@ inline tl::unexpected<Error> fail(Errc code, std::string detail) {
 #define SLUICE_CONCAT(a, b) SLUICE_CONCAT_(a, b)
 // ASSIGN_OR_RETURN(const auto value, call()): value, or return the error.
 #define ASSIGN_OR_RETURN(lhs, rexpr) ASSIGN_OR_RETURN_(SLUICE_CONCAT(result_, __LINE__), lhs, rexpr)
-#define ASSIGN_OR_RETURN_(tmp, lhs, rexpr)                           \
-  auto tmp = (rexpr);                                                \
-  if (!tmp) return ::tl::unexpected<::sluice::Error>(tmp.error());   \
+#define ASSIGN_OR_RETURN_(tmp, lhs, rexpr)                         \
+  auto tmp = (rexpr);                                              \
+  if (!tmp) return ::tl::unexpected<::sluice::Error>(tmp.error()); \
   lhs = std::move(*tmp)
 // RETURN_IF_ERROR(call()): return the error if there is one.
-#define RETURN_IF_ERROR(rexpr)                                       \
-  do {                                                               \
-    auto result_ = (rexpr);                                          \
+#define RETURN_IF_ERROR(rexpr)                                               \
+  do {                                                                       \
+    auto result_ = (rexpr);                                                  \
     if (!result_) return ::tl::unexpected<::sluice::Error>(result_.error()); \
   } while (false)
 

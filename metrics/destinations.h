@@ -1,0 +1,60 @@
+// The sluice_destination_* metrics: the busiest destinations by name, the rest summed as "other".
+//
+// Which destinations are the busiest changes from scrape to scrape, so their counters are kept as
+// what was added while a destination was named, and "other" gets what was added while it was not:
+// no counter runs back, and the sum of their rates is right.
+#pragma once
+
+#include <prometheus/collectable.h>
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+namespace sluice::metrics {
+
+inline constexpr std::array<const char*, 5> kDeliveryResults{"delivered", "deferred", "bounced",
+                                                             "expired", "discarded"};
+
+// One destination, summed over the shards.
+struct DestinationSample {
+  std::string destination;
+  uint64_t ready = 0;
+  uint64_t active = 0;
+  uint64_t deferred = 0;
+  uint64_t held = 0;
+  double oldest_seconds = 0;
+  uint64_t connections = 0;
+  std::array<uint64_t, kDeliveryResults.size()> results{};  // since it was first seen
+};
+
+class DestinationMetrics final : public prometheus::Collectable {
+ public:
+  using Source = std::function<std::vector<DestinationSample>()>;
+  // `named`: metrics_destinations. `source` is called on the scraping thread.
+  DestinationMetrics(size_t named, Source source) : named_(named), source_(std::move(source)) {}
+
+  std::vector<prometheus::MetricFamily> Collect() const override;
+
+ private:
+  using Results = std::array<uint64_t, kDeliveryResults.size()>;
+  struct Seen {
+    Results last{};      // as sampled at the last scrape
+    Results exported{};  // added while it was named
+    bool named = false;
+  };
+  void account(const std::vector<DestinationSample>& samples) const;
+
+  size_t named_;
+  Source source_;
+  mutable std::mutex mutex_;
+  mutable std::unordered_map<std::string, Seen>
+      seen_;                 // guarded by mutex_; what the last sample had
+  mutable Results other_{};  // guarded by mutex_
+};
+
+}  // namespace sluice::metrics

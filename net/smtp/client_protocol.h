@@ -1,0 +1,119 @@
+// The client's side of an SMTP connection: greeting, EHLO, transactions one behind the other, QUIT.
+//
+// Bytes in, bytes out, no I/O and no clock. The state of the dialogue is the queue of replies still
+// owed (RFC 2920 section 3.1). Where the server offers PIPELINING, the next transaction's MAIL,
+// RCPT and DATA ride behind the content of the one before; with CHUNKING too, whole transactions
+// follow each other without waiting, up to a depth. One a connection, on its shard only.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "net/base/result.h"
+#include "net/smtp/client_transaction.h"
+#include "net/smtp/dot_stuffing.h"
+#include "net/smtp/reply.h"
+#include "net/smtp/server_offer.h"
+
+namespace sluice::smtp {
+
+// What the next reply answers.
+enum class Expect : uint8_t { Greeting, Ehlo, Helo, Mail, Rcpt, Data, Final, Rset, Quit };
+
+struct ClientOptions {
+  std::string helo;           // our name
+  size_t depth = 2;           // transactions under way at once, with PIPELINING
+  size_t chunking_depth = 8;  // the same with CHUNKING, where they need no waiting
+  uint64_t pipelined_content_bytes = 64 * 1024;  // larger contents wait for the RCPT replies
+  size_t high_water_bytes = 512 * 1024;  // of unsent content: ask for no more until it drained
+};
+
+class ClientProtocol {
+ public:
+  // Where its words go and who hears of the replies. A callback may not destroy the protocol.
+  class Handler {
+   public:
+    virtual ~Handler() = default;
+    virtual void send(std::string_view bytes) = 0;
+    virtual void send(Slice slice) = 0;
+    virtual size_t unsentBytes() const = 0;
+    // The server takes mail now.
+    virtual void onOpen(const ServerOffer& offer) = 0;
+    // Greeting, EHLO or HELO was refused: no mail on this connection.
+    virtual void onRefused(Expect stage, const Reply& reply) = 0;
+    // A transaction could start: give one, or null. It must live until onDone or abandon().
+    virtual ClientTransaction* nextTransaction() = 0;
+    virtual void onDone(ClientTransaction& transaction) = 0;
+    // The server will close (421) or breaks the rules: use the connection no more, then ask
+    // inFlight() what was under way.
+    virtual void onBroken(const Error& why, const std::optional<Reply>& last_word) = 0;
+    virtual void onQuitDone() = 0;
+  };
+
+  ClientProtocol(ClientOptions options, Handler& handler);
+
+  void onBytes(std::string_view bytes);
+  // New work may be there, or unsent bytes have drained.
+  void pump();
+  // No more transactions; QUIT once the last is done.
+  void quit();
+
+  bool open() const { return state_ == State::Open; }
+  const ServerOffer& offer() const { return offer_; }
+  // The oldest reply that is owed; nothing while the server owes none.
+  std::optional<Expect> awaited() const;
+  // Counts up with every reply taken: a deadline for the next one starts anew.
+  uint64_t repliesTaken() const { return replies_taken_; }
+  bool sendingContent() const;
+  size_t transactionsUnderWay() const { return transactions_.size(); }
+  // Under way, oldest first; the protocol forgets them. Those with content_ended may have been
+  // taken by the server.
+  std::deque<ClientTransaction*> abandon();
+
+ private:
+  enum class State : uint8_t { Greeting, Hello, Open, Quitting, Over };
+  struct Owed {
+    Expect what;
+    ClientTransaction* transaction = nullptr;
+    size_t recipient = 0;
+  };
+
+  void owe(Expect what, ClientTransaction* transaction = nullptr, size_t recipient = 0);
+  void onReply(Reply reply);
+  void onGreeting(const Reply& reply);
+  void onHello(Expect stage, const Reply& reply);
+  void onTransactionReply(const Owed& owed, Reply reply);
+  void onDataReply(ClientTransaction& transaction);
+  void finishIfAnswered(ClientTransaction& transaction);
+  void breakOff(Errc code, std::string why, std::optional<Reply> last_word = std::nullopt);
+
+  bool mayStart() const;
+  ClientTransaction* sender();
+  bool advance(ClientTransaction& transaction);
+  void sendMail(ClientTransaction& transaction);
+  void sendRcpt(ClientTransaction& transaction);
+  bool sendData(ClientTransaction& transaction);
+  bool sendContent(ClientTransaction& transaction);
+  void passChunk(ClientTransaction& transaction, const std::vector<Slice>& slices);
+  void endSending(ClientTransaction& transaction);
+
+  ClientOptions options_;
+  Handler& handler_;
+  ReplyParser parser_;
+  ServerOffer offer_;
+  std::string line_;  // a command being put together
+  State state_ = State::Greeting;
+  std::deque<Owed> owed_;
+  std::deque<ClientTransaction*> transactions_;  // oldest first; only the last may be sending
+  DotStuffer stuffer_;
+  uint64_t replies_taken_ = 0;
+  bool rset_before_mail_ = false;
+  bool quit_wanted_ = false;
+  bool pumping_ = false;
+  bool pump_again_ = false;
+};
+
+}  // namespace sluice::smtp

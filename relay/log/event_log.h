@@ -1,8 +1,10 @@
-// The log: one event a line on standard output, JSON or text, formatted and written off the loops.
+// The log: one event a line on standard output, JSON or text; docs/events.md lists the events.
 //
-// Any thread may log. Events go through bounded queues to one writer thread; what does not fit is
-// dropped and counted, so that a slow reader of our output never stalls mail. Everything that came
-// from outside is escaped: an event is one line, whatever is in it.
+// Any thread may log. An event becomes its line at once (cheaper than giving its strings to another
+// thread to free), the lines wait in bounded buffers, one a thread, for one writer thread. What
+// does not fit is dropped and counted, so that a slow reader of our output never stalls mail. Lines
+// of one thread keep their order; those of two may be a few milliseconds apart. Everything that
+// came from outside is escaped: an event is one line, whatever is in it.
 #pragma once
 
 #include <cstdint>

@@ -32,7 +32,7 @@ struct RecipientReport {
 
 struct NoticeSettings {
   std::string hostname;
-  std::string postmaster;       // From
+  std::string postmaster;  // From
   std::chrono::milliseconds lifetime{};
   size_t max_content_bytes = 50'000;  // of the original, returned with RET=FULL or unset
 };

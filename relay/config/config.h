@@ -81,6 +81,7 @@ struct AddressSpace {
 struct SmartHost {
   std::string host;
   uint16_t port = 25;
+  bool operator==(const SmartHost&) const = default;
 };
 
 // What [[send]] and, for the same keys, [[destination]] set.
@@ -143,7 +144,8 @@ struct QueueConfig {
   double retry_jitter = 0.2;
   milliseconds lifetime{4 * 86'400'000LL};
   milliseconds delay_notice{4 * 3'600'000LL};  // 0 = none
-  uint64_t memory = 0;  // bytes, resolved from a percentage of the cgroup's or the machine's
+  uint64_t memory = 0;      // bytes, resolved from a percentage of the cgroup's or the machine's
+  int memory_percent = 25;  // that `memory` was resolved from; 0: it was given in bytes
   uint64_t database_memory = 256ull << 20;
   uint64_t disk_reserve = 1ull << 30;
   milliseconds commit_timeout{60'000};
@@ -158,14 +160,14 @@ struct AdminConfig {
 };
 
 struct LogConfig {
-  std::string level = "info";  // debug | info | warn | error
+  std::string level = "info";   // debug | info | warn | error
   std::string format = "json";  // json | text
 };
 
 struct Config {
   std::string hostname;
   std::string data_dir = "/var/lib/sluice";
-  int shards = 0;  // 0: one per usable core
+  int shards = 0;          // 0: one per usable core
   std::string postmaster;  // default: postmaster@hostname
   int metrics_destinations = 100;
   DnsConfig dns;

@@ -1,0 +1,21 @@
+// What this version can do of what a configuration may demand. A setting that demands security that
+// is not there stops the start; it is never accepted and ignored.
+#pragma once
+
+#include <string_view>
+
+namespace sluice::relay {
+
+struct Capabilities {
+  bool receive_tls = false;     // certificates, STARTTLS, implicit TLS, client certificates
+  bool receive_auth = false;    // AUTH and users files
+  bool proxy_protocol = false;  // PROXY v1, v2
+  bool xclient = false;
+  bool send_tls = false;  // STARTTLS, verified names
+  bool dane = false;
+  bool mta_sts = false;
+  bool send_auth = false;  // credentials for smart hosts
+  bool dkim = false;
+};
+
+}  // namespace sluice::relay

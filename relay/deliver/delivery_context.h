@@ -1,0 +1,45 @@
+// What everything that delivers on one shard shares. Plain references; all outlive delivery.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "net/dns/resolver.h"
+#include "net/loop.h"
+#include "queue/queue.h"
+#include "relay/config/config.h"
+#include "relay/deliver/connection_budget.h"
+#include "relay/deliver/delivery_metrics.h"
+#include "relay/deliver/host_health.h"
+#include "relay/log/event_log.h"
+#include "relay/route/router.h"
+
+namespace sluice::relay {
+
+struct DeliveryContext {
+  net::Loop& loop;
+  queue::ShardQueue& queue;
+  net::Resolver& resolver;
+  EventLog& log;
+  BudgetRegistry& budgets;
+  DeliveryMetrics& metrics;
+  // By connector name; made before the loops run and at a reload, so that a scrape may read it.
+  std::map<std::string, std::unique_ptr<ConnectorMetrics>>& connector_metrics;
+
+  // Replaced together at a reload, between two turns of the loop.
+  std::shared_ptr<const Config> config;
+  std::shared_ptr<const Router> router;
+  std::vector<Endpoint> own_listeners;  // mail that would go there loops
+
+  HostHealth health;
+
+  ConnectorMetrics& metricsOf(const std::string& connector) const {
+    static ConnectorMetrics nobody;
+    const auto found = connector_metrics.find(connector);
+    return found == connector_metrics.end() ? nobody : *found->second;
+  }
+};
+
+}  // namespace sluice::relay

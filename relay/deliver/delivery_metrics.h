@@ -1,0 +1,31 @@
+// What delivery counts, a struct a shard and connector; names and meanings are metrics/names.h's.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "metrics/buckets.h"
+#include "metrics/cells.h"
+
+namespace sluice::relay {
+
+struct ConnectorMetrics {
+  metrics::Counter delivered;
+  metrics::Counter deferred;
+  metrics::Counter bounced;
+  metrics::Counter expired;
+  metrics::Counter discarded;
+  metrics::Counter ambiguous;
+  metrics::Gauge connections;
+  metrics::Histogram delay_seconds{metrics::kDeliverySeconds};
+};
+
+struct DeliveryMetrics {
+  metrics::Counter failure_notices;
+  metrics::Counter delay_notices;
+  metrics::Counter success_notices;
+  metrics::Counter notices_undeliverable;  // no way to the sender, or the queue did not take it
+};
+
+}  // namespace sluice::relay

@@ -1,0 +1,270 @@
+#include "relay/deliver/destination.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace sluice::relay {
+namespace {
+
+constexpr double kFirstWindow = 5;  // connections before the hosts have shown themselves happy
+constexpr unsigned kBreaksBeforeRest = 3;  // connections that broke one after the other
+constexpr size_t kFairShare = 100;  // messages by a connection while other shards wait for one
+
+}  // namespace
+
+Destination::Destination(DeliveryContext& context, Settler& settler,
+                         std::shared_ptr<const HopSet> hops, Parent& parent)
+    : context_(context),
+      settler_(settler),
+      hops_(std::move(hops)),
+      parent_(parent),
+      budget_(context.budgets.get(hops_->identity, hops_->limits)),
+      window_(kFirstWindow) {
+  rest_.onDue([this] { parent_.onRested(*this); });
+  token_.onDue([this] { wake(); });
+}
+
+Destination::~Destination() {
+  for (size_t i = 0; i < sessions_.size(); ++i) budget_->giveBack();
+}
+
+void Destination::refresh(std::shared_ptr<const HopSet> hops) {
+  hops_ = std::move(hops);
+  budget_ = context_.budgets.get(hops_->identity, hops_->limits);
+}
+
+void Destination::addReady(const queue::QueueKey& key) {
+  if (is_ready_.try_emplace(key).second) ready_keys_.push_back(key);
+  wake();
+}
+
+void Destination::forgetReady(const queue::QueueKey& key) {
+  if (is_ready_.erase(key) == 0) return;
+  ready_keys_.erase(std::find(ready_keys_.begin(), ready_keys_.end(), key));
+}
+
+void Destination::wake() {
+  if (draining_ || resting() || ready_keys_.empty() || token_.armed()) return;
+  // Idle connections first, the last used one first; pumping one may change the list.
+  while (!idle_.empty() && !ready_keys_.empty() && !token_.armed()) {
+    ClientSession* session = idle_.back();
+    idle_.pop_back();
+    session->pump();
+  }
+  openSessions();
+}
+
+// Groups that wait, as far as it matters for opening another connection.
+size_t Destination::backlog() const {
+  if (ready_keys_.empty()) return 0;
+  if (ready_keys_.size() > 1) return ready_keys_.size();
+  return context_.queue.readyGroups(ready_keys_.front());
+}
+
+void Destination::openSessions() {
+  if (resting() || draining_ || token_.armed()) return;
+  const auto most = std::min<size_t>(static_cast<size_t>(hops_->limits.max_connections),
+                                     failures_ > 0 ? 1 : static_cast<size_t>(window_));
+  if (sessions_.size() >= most) return;
+  size_t waiting = backlog();
+  while (sessions_.size() < most && connecting_ < waiting) {
+    if (!openOne()) return;
+    if (resting() || draining_) return;
+  }
+}
+
+bool Destination::openOne() {
+  if (!budget_->tryLease()) {
+    // Without a connection of our own our mail would wait for ever: stand in line for one.
+    if (sessions_.empty() && !waiting_for_lease_) {
+      waiting_for_lease_ = true;
+      budget_->waitForLease(context_.loop, [this, alive = std::weak_ptr<char>(alive_)] {
+        if (alive.expired()) return;
+        waiting_for_lease_ = false;
+        wake();
+      });
+    }
+    return false;
+  }
+  sessions_.push_back(
+      std::make_unique<ClientSession>(context_, hops_, static_cast<ClientSession::Owner&>(*this)));
+  context_.metricsOf(hops_->connector->name).connections.add(1);
+  ++connecting_;
+  sessions_.back()->start();
+  return true;
+}
+
+bool Destination::mustYield(const ClientSession& session) const {
+  return budget_->contested() && session.served() >= kFairShare;
+}
+
+std::unique_ptr<Delivery> Destination::nextDelivery(ClientSession& session, size_t max_recipients) {
+  if (draining_ || mustYield(session)) return nullptr;
+  for (size_t skipped = 0; skipped < ready_keys_.size();) {
+    queue::QueueKey key = std::move(ready_keys_.front());
+    ready_keys_.pop_front();
+    if (parent_.suspended(*this, key)) {
+      is_ready_.erase(key);
+      continue;
+    }
+    std::unique_ptr<queue::Work> work = context_.queue.take(key);
+    if (!work) {
+      is_ready_.erase(key);
+      continue;
+    }
+    ready_keys_.push_back(std::move(key));
+    const Duration wait = budget_->takeToken(context_.loop.now());
+    if (wait > Duration{}) {
+      token_.arm(context_.loop.deadlines(), wait);
+      return nullptr;  // the Work goes back to where it was
+    }
+    auto delivery = std::make_unique<Delivery>(std::move(work), max_recipients);
+    delivery->started = context_.loop.now();
+    return delivery;
+  }
+  return nullptr;
+}
+
+void Destination::onSessionOpen(ClientSession&) {
+  --connecting_;
+  failures_ = 0;
+  rest_reason_.clear();
+}
+
+void Destination::onSessionIdle(ClientSession& session) {
+  if (draining_ || mustYield(session)) return session.quit();
+  if (std::find(idle_.begin(), idle_.end(), &session) == idle_.end()) idle_.push_back(&session);
+}
+
+AttemptPlace Destination::place(const ClientSession* session) const {
+  AttemptPlace place;
+  place.connector = hops_->connector->name;
+  place.destination = name_;
+  if (session) {
+    place.mx = session->hostName();
+    place.address = session->endpoint().toString();
+    place.passes_dsn = session->passesDsn();
+  }
+  return place;
+}
+
+void Destination::settle(ClientSession& session, std::unique_ptr<Delivery> delivery,
+                         const std::vector<RecipientVerdict>& verdicts) {
+  for (const RecipientVerdict& one : verdicts) {
+    if (!one.verdict.text.empty()) last_reply_ = one.verdict.text;
+    if (one.verdict.code != 0) {
+      last_reply_ = fmt::format("{} {} {}", one.verdict.code, one.verdict.status, one.verdict.text);
+    }
+  }
+  settler_.settle(delivery->releaseWork(), verdicts, place(&session));
+}
+
+void Destination::onDone(ClientSession& session, std::unique_ptr<Delivery> delivery) {
+  std::vector<RecipientVerdict> verdicts;
+  verdicts.reserve(delivery->recipients.size());
+  bool delivered = false;
+  for (size_t i = 0; i < delivery->recipients.size(); ++i) {
+    verdicts.push_back({delivery->recipientIndex(i), judge(*delivery, i)});
+    delivered |= verdicts.back().verdict.kind == Verdict::Kind::Delivered;
+  }
+  breaks_in_a_row_ = 0;
+  if (delivered) grow();
+  settle(session, std::move(delivery), verdicts);
+}
+
+void Destination::onUnfit(ClientSession& session, std::unique_ptr<Delivery> delivery,
+                          const Verdict& verdict) {
+  settler_.settleAll(delivery->releaseWork(), verdict, place(&session));
+}
+
+void Destination::onBroken(ClientSession& session, std::unique_ptr<Delivery> delivery,
+                           const Break& how) {
+  std::vector<RecipientVerdict> verdicts;
+  for (size_t i = 0; i < delivery->recipients.size(); ++i) {
+    verdicts.push_back({delivery->recipientIndex(i), judgeBroken(*delivery, i, how)});
+  }
+  settle(session, std::move(delivery), verdicts);
+}
+
+void Destination::grow() {
+  window_ = std::min(window_ + 1, static_cast<double>(hops_->limits.max_connections));
+}
+
+void Destination::shrink() { window_ = std::max(1.0, window_ / 2); }
+
+void Destination::onEnd(ClientSession& session, const std::optional<Error>& failure) {
+  if (!session.wasOpen()) --connecting_;
+  std::erase(idle_, &session);
+  const auto found = std::find_if(sessions_.begin(), sessions_.end(),
+                                  [&](const auto& one) { return one.get() == &session; });
+  // Calls of the session may be on the stack: it goes on the next turn.
+  context_.loop.defer([gone = std::shared_ptr<ClientSession>(std::move(*found))] {});
+  sessions_.erase(found);
+  context_.metricsOf(hops_->connector->name).connections.add(-1);
+  budget_->giveBack();
+
+  if (failure && session.wasOpen() && session.served() > 0) {
+    shrink();
+    if (++breaks_in_a_row_ >= kBreaksBeforeRest && sessions_.empty()) {
+      breaks_in_a_row_ = 0;
+      return parent_.onUnreachable(*this, *failure);
+    }
+  }
+  if (failure && !session.wasOpen() && failure->code != Errc::Cancelled) {
+    last_reply_ = failure->detail;
+    // Others are connected: one connection more than the hosts want. Else nobody answers.
+    if (sessions_.size() > connecting_) {
+      window_ = static_cast<double>(sessions_.size() - connecting_);
+    } else if (connecting_ == 0 && !resting()) {
+      return parent_.onUnreachable(*this, *failure);
+    }
+  }
+  context_.loop.defer([this, alive = std::weak_ptr<char>(alive_)] {
+    if (alive.expired()) return;
+    wake();
+    if (!used()) parent_.onUnused(*this);
+  });
+}
+
+void Destination::restFor(Duration rest, const Error& why) {
+  ++failures_;
+  rest_reason_ = why.detail;
+  last_reply_ = why.detail;
+  rests_until_ = context_.loop.now() + std::chrono::duration_cast<SteadyTime::duration>(rest);
+  rest_.arm(context_.loop.deadlines(), rest);
+}
+
+void Destination::stopResting() {
+  rest_.cancel();
+  wake();
+}
+
+void Destination::drain() {
+  draining_ = true;
+  rest_.cancel();
+  token_.cancel();
+  ready_keys_.clear();
+  is_ready_.clear();
+  // quit() ends those that are not open yet, and that takes them out of the list.
+  std::vector<ClientSession*> sessions;
+  for (const auto& session : sessions_) sessions.push_back(session.get());
+  for (ClientSession* session : sessions) session->quit();
+}
+
+void Destination::abortAll(const Error& why) {
+  std::vector<ClientSession*> sessions;
+  for (const auto& session : sessions_) sessions.push_back(session.get());
+  for (ClientSession* session : sessions) session->abort(why);
+}
+
+std::string Destination::stateName() const {
+  if (resting()) return "resting";
+  if (token_.armed()) return "limited";
+  if (sessions_.empty()) return waiting_for_lease_ ? "limited" : "idle";
+  if (sessions_.size() == connecting_) return "connecting";
+  return idle_.size() == sessions_.size() ? "idle" : "delivering";
+}
+
+}  // namespace sluice::relay

@@ -1,0 +1,100 @@
+#include "relay/deliver/next_hops.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <random>
+
+#include "net/smtp/path.h"
+#include "relay/route/destination_name.h"
+
+namespace sluice::relay {
+namespace {
+
+std::minstd_rand& generator() {
+  static thread_local std::minstd_rand generator{std::random_device{}()};
+  return generator;
+}
+
+HopHost hopOf(const SmartHost& host) {
+  HopHost hop{host.host, host.port, {}};
+  if (auto address = IpAddress::parse(host.host)) hop.literal = {*address};
+  return hop;
+}
+
+}  // namespace
+
+std::vector<HopHost> HopSet::order() const {
+  std::vector<HopHost> out;
+  for (std::vector<HopHost> equals : by_preference) {
+    std::shuffle(equals.begin(), equals.end(), generator());
+    std::move(equals.begin(), equals.end(), std::back_inserter(out));
+  }
+  return out;
+}
+
+HopLookup::HopLookup(DeliveryContext& context, const SendConfig& connector, std::string domain,
+                     Done done)
+    : context_(context),
+      router_(context.router),
+      connector_(connector),
+      domain_(std::move(domain)),
+      done_(std::move(done)) {}
+
+void HopLookup::start() {
+  auto hops = std::make_shared<HopSet>();
+  if (connector_.route == Route::SmartHost) {
+    for (const SmartHost& host : connector_.smart_hosts) {
+      if (!connector_.balance || hops->by_preference.empty()) hops->by_preference.emplace_back();
+      hops->by_preference.back().push_back(hopOf(host));
+      hops->host_names.push_back(smartHostName(host));
+    }
+    return finish(std::move(hops));
+  }
+  if (domain_.starts_with('[')) {  // RFC 5321 section 4.1.3
+    const auto address = IpAddress::parse(domain_.substr(1, domain_.size() - 2));
+    if (!address) return done_(fail(Errc::NoDomain, "not an address: " + domain_));
+    hops->by_preference = {{HopHost{address->toString(), connector_.port, {*address}}}};
+    hops->host_names = {address->toString()};
+    return finish(std::move(hops));
+  }
+  lookup_ = context_.resolver.mx(domain_,
+                                 [this](Result<net::MxAnswer> answer) { onMx(std::move(answer)); });
+}
+
+void HopLookup::onMx(Result<net::MxAnswer> answer) {
+  if (!answer) return done_(tl::unexpected<Error>(answer.error()));
+  // RFC 5321 section 5.1: if we are among the hosts, only better ones than us are tried.
+  size_t usable = answer->hosts.size();
+  for (size_t i = 0; i < answer->hosts.size(); ++i) {
+    if (smtp::equalsIgnoringCase(answer->hosts[i].name, context_.config->hostname)) {
+      while (i > 0 && answer->hosts[i - 1].preference == answer->hosts[i].preference) --i;
+      usable = i;
+      break;
+    }
+  }
+  if (usable == 0) {
+    return done_(fail(Errc::LoopsToUs, "the best MX host of " + domain_ + " is this relay"));
+  }
+  auto hops = std::make_shared<HopSet>();
+  for (size_t i = 0; i < usable; ++i) {
+    const net::MxHost& host = answer->hosts[i];
+    if (i == 0 || host.preference != answer->hosts[i - 1].preference) {
+      hops->by_preference.emplace_back();
+    }
+    hops->by_preference.back().push_back({host.name, connector_.port, {}});
+    hops->host_names.push_back(host.name);
+  }
+  hops->valid_until = answer->valid_until;
+  finish(std::move(hops));
+}
+
+void HopLookup::finish(std::shared_ptr<HopSet> hops) {
+  hops->router = router_;
+  hops->connector = &connector_;
+  hops->limits = router_->limitsFor(connector_, domain_, hops->host_names);
+  hops->identity = destinationIdentity(connector_.name, hops->host_names);
+  done_(std::shared_ptr<const HopSet>(std::move(hops)));
+}
+
+}  // namespace sluice::relay

@@ -26,27 +26,42 @@ def server():
         yield server
 
 
-@pytest.fixture
-def start_relay(tmp_path):
-    """start_relay(send=[...], ...) gives a running relay; all are ended with the test. With
-    `start=False` it is only configured."""
-    relays = []
+class Relays:
+    """Calling it gives a running relay; with `start=False` it is only configured."""
 
-    def start(start=True, **settings):
-        relay = Relay(tmp_path / f"relay{len(relays)}", **settings)
-        relays.append(relay)
+    def __init__(self, directory):
+        self.directory, self.relays = directory, []
+
+    def __call__(self, start=True, **settings):
+        relay = Relay(self.directory / f"relay{len(self.relays)}", **settings)
+        self.relays.append(relay)
         return relay.start() if start else relay
 
-    start.relays = relays
-    yield start
-    failures = []
-    for relay in relays:
-        try:
-            relay.end()
-        except Exception as error:
-            failures.append(error)
-    if failures:
-        raise failures[0]
+    def end(self):
+        failures = []
+        for relay in self.relays:
+            try:
+                relay.end()
+            except Exception as error:
+                failures.append(error)
+        if failures:
+            raise failures[0]
+
+
+@pytest.fixture
+def start_relay(tmp_path):
+    """start_relay(send=[...], ...): relays that are ended with the test."""
+    relays = Relays(tmp_path)
+    yield relays
+    relays.end()
+
+
+@pytest.fixture(scope="module")
+def start_shared_relay(tmp_path_factory):
+    """The same for relays that all stories of a file share."""
+    relays = Relays(tmp_path_factory.mktemp("shared"))
+    yield relays
+    relays.end()
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -54,9 +69,10 @@ def pytest_runtest_makereport(item, call):
     """A failed story shows the ends of its relays' logs."""
     outcome = yield
     report = outcome.get_result()
-    if report.when == "call" and report.failed and "start_relay" in item.funcargs:
-        for relay in item.funcargs["start_relay"].relays:
-            report.sections.append((f"log of {relay.directory}", relay.story()))
+    if report.when == "call" and report.failed:
+        for name in ("start_relay", "start_shared_relay"):
+            for relay in getattr(item.funcargs.get(name), "relays", []):
+                report.sections.append((f"log of {relay.directory}", relay.story()))
 
 
 @pytest.fixture(scope="session")

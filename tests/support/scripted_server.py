@@ -326,8 +326,10 @@ class Session(threading.Thread):
             self._read()
         chunk, _ = self._take(size)
         self._bdat = (self._bdat or b"") + chunk
-        if not last:
-            self._act("bdat", line, f"250 2.0.0 {size} octets")
+        code = self._act("bdat", line, None if last else f"250 2.0.0 {size} octets")
+        if code >= 400:
+            self._mail, self._rcpts, self._bdat = None, [], None
+        if code or not last:
             return
         content, self._bdat = self._bdat, None
         if self._mail is None or not self._rcpts:

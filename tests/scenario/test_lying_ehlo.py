@@ -1,0 +1,79 @@
+"""EHLO promises that are not kept: the message is delivered or deferred, and nothing goes round in circles
+(HS11)."""
+import pytest
+
+from support.mail import RECIPIENT, SENDER, SIMPLE, without_trace
+from support.relay import smart_host
+from support.scripted_server import EXTENSIONS
+from support.waiting import wait_until
+
+pytestmark = pytest.mark.sanitized
+
+
+def verdict(relay, message_id):
+    found = wait_until(lambda: relay.log.find(id=message_id, where=lambda e: e["event"] in
+                                              ("delivered", "deferred", "bounced")), 10, "a verdict")
+    return found[0]
+
+
+@pytest.mark.parametrize("keywords", [
+    ("SIZE x",), ("SIZE",), ("SIZE -1",), ("SIZE 99999999999999999999999999",), ("SIZE 0",),
+    ("pipelining", "size 10000000", "8bitmime"), ("PIPELINING", "PIPELINING", "SIZE 10000000", "SIZE 20000000"),
+    ("", " ", "=", "\x01\x02", "AUTH", "AUTH=", "AUTH PLAIN LOGIN", "STARTTLS x"),
+    ("X" * 2000,), tuple(f"X-{n}" for n in range(100))], ids=lambda k: k[0][:12] or "blank")
+def test_odd_keywords_hinder_nothing(start_relay, server, keywords):
+    server.extensions = keywords
+    relay = start_relay(send=[smart_host(server)])
+    message_id = relay.deliver_in(SENDER, [RECIPIENT], SIMPLE)
+    event = verdict(relay, message_id)
+    assert event["event"] in ("delivered", "deferred"), event
+    assert len(server.sessions) <= 3
+
+
+def test_a_server_that_takes_ten_bytes(start_relay, server):
+    """SIZE 10: the message is too large for it, which is final."""
+    server.extensions = ("SIZE 10",)
+    relay = start_relay(send=[smart_host(server)])
+    message_id = relay.deliver_in(SENDER, [RECIPIENT], SIMPLE)
+    event = verdict(relay, message_id)
+    assert event["event"] in ("bounced", "deferred")
+    if event["event"] == "bounced":
+        assert event["status"] in ("5.3.4", "5.2.3")
+    assert not server.commands("DATA")
+
+
+def test_five_thousand_lines(start_relay, server):
+    server.extensions = tuple(f"X-KEYWORD-{n}" for n in range(5000))
+    relay = start_relay(send=[smart_host(server)])
+    message_id = relay.deliver_in(SENDER, [RECIPIENT], SIMPLE)
+    assert verdict(relay, message_id)["event"] in ("delivered", "deferred")
+    assert len(server.sessions) <= 2
+
+
+@pytest.mark.parametrize("reply", ["502 5.5.1 no such command", "500 5.5.2 what", "503 5.5.1 order"])
+def test_chunking_promised_and_refused(start_relay, server, reply):
+    """The host is remembered, and served plainly."""
+    server.extensions = (*EXTENSIONS, "CHUNKING")
+    server.on("bdat", reply)
+    relay = start_relay(send=[smart_host(server)])
+    message_id = relay.deliver_in(SENDER, [RECIPIENT], SIMPLE)
+    assert verdict(relay, message_id)["event"] in ("delivered", "deferred")
+    server.wait_messages(1, 10)
+    assert without_trace(server.delivered[0].content) == SIMPLE
+    assert len(server.commands("BDAT")) <= 2
+
+
+def test_pipelining_promised_and_not_understood(start_relay, server):
+    """A server that drops what came behind the first command of a segment: not delivered wrongly."""
+    server.on("mail", drop_the_rest)
+    relay = start_relay(send=[smart_host(server, command_timeout="1s")])
+    message_id = relay.deliver_in(SENDER, [RECIPIENT], SIMPLE)
+    assert verdict(relay, message_id)["event"] in ("deferred", "delivered")
+    relay.log.wait_for(event="delivered", id=message_id, timeout=15)
+    assert without_trace(server.delivered[0].content) == SIMPLE
+    assert len(server.delivered) == 1
+
+
+def drop_the_rest(session, argument):
+    session._buffer, session._starts = b"", []
+    return "250 2.1.0 sender ok"

@@ -21,14 +21,13 @@ inline constexpr int kExitUsage = 2;
 // Lives from the first option parsed to the end of the process. A command's callback sets
 // exit_code; main() returns it.
 struct CliContext {
-  std::ostream& out;  // standard output
-  std::ostream& err;  // standard error
+  std::ostream& out;        // standard output
+  std::ostream& err;        // standard error
   std::string config_path;  // --config; empty: not given
   int exit_code = kExitOk;
   // Reads the configuration in the order --config, $SLUICE_CONFIG, /etc/sluice/sluice.toml, else
   // the environment. Tests put their own here.
-  std::function<LoadedConfig(const std::string& config_path)> read_config =
-      &relay::loadConfig;
+  std::function<LoadedConfig(const std::string& config_path)> read_config = &relay::loadConfig;
 
   LoadedConfig loadConfig() const { return read_config(config_path); }
 };

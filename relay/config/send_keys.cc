@@ -38,6 +38,12 @@ Keys<T> limitKeys() {
   };
 }
 
+template <class T>
+Keys<T> required(Keys<T> keys) {
+  for (Key<T>& key : keys) key.default_words = "required";
+  return keys;
+}
+
 // { domain = "*", cost = 10 }
 std::optional<AddressSpace> readCostedSpace(const ConfigValue& value, Reading& reading) {
   static const Keys<AddressSpace> keys{
@@ -155,19 +161,19 @@ const Keys<SendConfig>& sendKeys() {
 
 const Keys<DestinationConfig>& destinationKeys() {
   static const Keys<DestinationConfig> keys =
-      Keys<DestinationConfig>{list<DestinationConfig, std::string>(
+      required(Keys<DestinationConfig>{list<DestinationConfig, std::string>(
           "match", "list of destinations", &DestinationConfig::match, Empty::Refused,
-          parseDestinationMatch, [](const std::string& match) { return match; })} +
+          parseDestinationMatch, [](const std::string& match) { return match; })}) +
       limitKeys<DestinationConfig>();
   return keys;
 }
 
 const Keys<DkimConfig>& dkimKeys() {
-  static const Keys<DkimConfig> keys{
+  static const Keys<DkimConfig> keys = required(Keys<DkimConfig>{
       name("domain", "host name", &DkimConfig::domain, Empty::Refused, parseHostName),
       name("selector", "selector", &DkimConfig::selector, Empty::Refused, parseSelector),
       file("key", &DkimConfig::key, FileKind::Secret),
-  };
+  });
   return keys;
 }
 

@@ -1,7 +1,6 @@
 #include "relay/cli/version.h"
 
 #include <fmt/format.h>
-#include <spdlog/version.h>
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
@@ -13,6 +12,7 @@
 #include "queue/database_version.h"
 #include "relay/config/build_version.h"
 #include "relay/config/document.h"
+#include "relay/log/log_library_version.h"
 
 namespace sluice::relay {
 namespace {
@@ -32,8 +32,7 @@ std::string versionText() {
          line("libuv", net::libuvVersion()) + line("BoringSSL", net::boringSslVersion()) +
          line("c-ares", net::caresVersion()) + line("libidn2", net::idn2Version()) +
          line("RocksDB", queue::rocksDbVersion()) + line("CivetWeb", net::civetWebVersion()) +
-         line("toml++", tomlLibraryVersion()) +
-         line("spdlog", dotted(SPDLOG_VER_MAJOR, SPDLOG_VER_MINOR, SPDLOG_VER_PATCH)) +
+         line("toml++", tomlLibraryVersion()) + line("spdlog", spdlogVersion()) +
          line("fmt", dotted(FMT_VERSION / 10000, FMT_VERSION / 100 % 100, FMT_VERSION % 100)) +
          line("nlohmann-json", dotted(NLOHMANN_JSON_VERSION_MAJOR, NLOHMANN_JSON_VERSION_MINOR,
                                       NLOHMANN_JSON_VERSION_PATCH)) +

@@ -120,6 +120,7 @@ void fillDefaults(const Surroundings& surroundings, Config& config, ConfigPlaces
   if (config.postmaster.empty()) config.postmaster = "postmaster@" + config.hostname;
   fillReceive(surroundings, config, places);
   fillSend(config, places);
+  config.queue.retry_max = std::max(config.queue.retry_max, config.queue.retry_first);
   if (config.queue.memory_percent > 0) {
     const uint64_t whole =
         surroundings.memory_bytes == 0 ? kMemoryWhenUnknown : surroundings.memory_bytes;

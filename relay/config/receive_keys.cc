@@ -20,7 +20,7 @@ constexpr std::array<Choice<BareNewline>, 2> kBareNewline{
     {{"normalize", BareNewline::Normalize}, {"reject", BareNewline::Reject}}};
 constexpr std::array<std::string_view, 3> kAuthMechanisms{"plain", "login", "scram-sha-256"};
 
-constexpr Range<milliseconds> kTimeouts{100ms, 1h};
+constexpr Range<milliseconds> kTimeouts{10ms, 1h};
 constexpr int64_t kMany = 1'000'000;
 
 // { failures = 10, window = "10m", time = "15m" }, of which any may be left out.
@@ -77,7 +77,7 @@ Keys<ReceiveConfig> limits() {
       integer("max_connections", &ReceiveConfig::max_connections, {1, kMany}),
       integer("max_connections_per_client", &ReceiveConfig::max_connections_per_client, {0, kMany}),
       duration("command_timeout", &ReceiveConfig::command_timeout, kTimeouts),
-      duration("data_timeout", &ReceiveConfig::data_timeout, {100ms, 24h}),
+      duration("data_timeout", &ReceiveConfig::data_timeout, {10ms, 24h}),
       integer("max_errors", &ReceiveConfig::max_errors, {1, 100'000}),
       choice("bare_newline", &ReceiveConfig::bare_newline, kBareNewline),
       integer("max_received", &ReceiveConfig::max_received, {1, 1000}),

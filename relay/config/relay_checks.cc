@@ -15,21 +15,10 @@ void checkDataDir(const Config& config, const SectionCheck& top) {
 }
 
 void checkQueue(const QueueConfig& queue, const SectionCheck& section) {
-  if (queue.retry_first > queue.retry_max) {
-    section.mistake(section.has("retry_first") ? "retry_first" : "retry_max",
-                    "retry_first (" + formatDuration(queue.retry_first) + ") is over retry_max (" +
-                        formatDuration(queue.retry_max) + ")");
-  }
-  if (queue.lifetime < queue.retry_first) {
-    section.mistake("lifetime", "is shorter than retry_first (" +
-                                    formatDuration(queue.retry_first) +
-                                    "): nothing would be tried twice");
-  }
-  if (queue.delay_notice >= queue.lifetime) {
-    section.mistake(section.has("delay_notice") ? "delay_notice" : "lifetime",
-                    "delay_notice (" + formatDuration(queue.delay_notice) +
-                        ") would come after the end of the lifetime (" +
-                        formatDuration(queue.lifetime) + "); \"0\" asks for none");
+  // A short lifetime alone is no mistake: there is just no time for the default notice.
+  if (section.has("delay_notice") && queue.delay_notice >= queue.lifetime) {
+    section.mistake("delay_notice", "comes only after the end of the lifetime (" +
+                                        formatDuration(queue.lifetime) + "); \"0\" asks for none");
   }
 }
 

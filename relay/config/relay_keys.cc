@@ -12,8 +12,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr Range<milliseconds> kQueueTimes{1s, 24h * 365};
-constexpr Range<uint64_t> kMemoryBytes{1ull << 20, 1ull << 44};
+constexpr Range<milliseconds> kQueueTimes{10ms, 24h * 365};
+constexpr Range<uint64_t> kMemoryBytes{1ull << 16, 1ull << 44};
 constexpr std::array<std::string_view, 4> kLogLevels{"debug", "info", "warn", "error"};
 constexpr std::array<std::string_view, 2> kLogFormats{"json", "text"};
 
@@ -111,7 +111,7 @@ const Keys<Config>& queueKeys() {
           duration("delay_notice", &QueueConfig::delay_notice, {0s, kQueueTimes.most}),
           {"memory", "size or percentage", readMemory, printMemory, Apply::Restart},
       } + atRestart(Keys<QueueConfig>{
-              size("database_memory", &QueueConfig::database_memory, {16ull << 20, 1ull << 44}),
+              size("database_memory", &QueueConfig::database_memory, {1ull << 20, 1ull << 44}),
               size("disk_reserve", &QueueConfig::disk_reserve, {0, 1ull << 50}),
               duration("commit_timeout", &QueueConfig::commit_timeout, {100ms, 10min}),
               duration("drain_timeout", &QueueConfig::drain_timeout, {0s, 1h}),

@@ -18,7 +18,7 @@ constexpr std::array<Choice<Route>, 2> kRoutes{
     {{"mx", Route::Mx}, {"smart-host", Route::SmartHost}}};
 constexpr std::array<std::string_view, 5> kAuthMechanisms{"auto", "plain", "login", "scram-sha-256",
                                                           "xoauth2"};
-constexpr Range<milliseconds> kTimeouts{100ms, 1h};
+constexpr Range<milliseconds> kTimeouts{10ms, 1h};
 constexpr int64_t kMany = 1'000'000;
 
 // What a connector sets and a destination may set otherwise.

@@ -55,6 +55,15 @@ TEST(ConfigReader, ThePostmasterFollowsTheHostname) {
   EXPECT_EQ(read("hostname = \"Mail.Example.NET\"").postmaster, "postmaster@mail.example.net");
 }
 
+TEST(ConfigReader, TheLongestWaitIsNotShorterThanTheFirst) {
+  EXPECT_EQ(read("[queue]\nretry_first = \"3h\"").queue.retry_max, 3h);
+  EXPECT_EQ(read("[queue]\nretry_max = \"10s\"").queue.retry_max, 2min);
+}
+
+TEST(ConfigReader, AShortLifetimeLeavesNoTimeForTheDefaultNotice) {
+  EXPECT_EQ(read("[queue]\nlifetime = \"2s\"").queue.lifetime, 2s);
+}
+
 TEST(ConfigReader, WithoutIpv6TheDefaultListensOnIpv4Only) {
   Surroundings scene = sceneWith();
   scene.ipv6_loopback = false;

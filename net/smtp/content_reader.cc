@@ -210,7 +210,7 @@ void ContentReader::judgeLine(std::string_view line) {
 
 void ContentReader::endHeader() {
   in_header_ = false;
-  if (!muted_) sink_.onHeaderEnd();
+  if (!muted_) sink_.onHeaderEnd(findings_);
 }
 
 void ContentReader::pass(std::string_view piece) {

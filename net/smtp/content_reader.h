@@ -13,17 +13,6 @@
 
 namespace sluice::smtp {
 
-// Gets the clean bytes. Pieces are valid during the call only.
-class ContentSink {
- public:
-  virtual ~ContentSink() = default;
-  virtual void onContent(std::string_view clean) = 0;
-  // Once, where fields can be added: in front of the empty line that ends the header section, or
-  // of the first byte if the content is body from its first line, or at the end if it is all
-  // header.
-  virtual void onHeaderEnd() = 0;
-};
-
 struct ContentFindings {
   uint64_t bytes = 0;          // clean ones
   uint64_t bare_newlines = 0;  // CRs and LFs that stood alone
@@ -35,6 +24,17 @@ struct ContentFindings {
   bool nul = false;
   bool too_large = false;
   bool ends_in_line = false;  // all of it is header, and its last line has no CRLF
+};
+
+// Gets the clean bytes. Pieces are valid during the call only.
+class ContentSink {
+ public:
+  virtual ~ContentSink() = default;
+  virtual void onContent(std::string_view clean) = 0;
+  // Once, where fields can be added: in front of the empty line that ends the header section, or
+  // of the first byte if the content is body from its first line, or at the end if it is all
+  // header.
+  virtual void onHeaderEnd(const ContentFindings& so_far) = 0;
 };
 
 enum class ContentForm { Dotted, Chunked };  // DATA, BDAT

@@ -16,7 +16,7 @@ struct Recorder : ContentSink {
     content.append(clean);
     ++pieces;
   }
-  void onHeaderEnd() override {
+  void onHeaderEnd(const ContentFindings&) override {
     EXPECT_EQ(header_end, std::string::npos);
     header_end = content.size();
   }

@@ -72,7 +72,7 @@ class Peer : public ServerEvents {
   }
   void onContentBegin() override { content.clear(); }
   void onContent(std::string_view clean) override { content.append(clean); }
-  void onHeaderEnd() override {}
+  void onHeaderEnd(const ContentFindings&) override {}
   void onContentDropped() override { content = "(dropped)"; }
   void onContentEnd(const ContentFindings&) override {
     messages.push_back(content);

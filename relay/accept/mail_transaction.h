@@ -1,0 +1,53 @@
+// What one mail transaction has gathered: its envelope, and under which queue keys its recipients
+// will be queued. No I/O.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "net/base/result.h"
+#include "net/smtp/command.h"
+#include "queue/queue.h"
+#include "relay/route/router.h"
+
+namespace sluice::relay {
+
+class MailTransaction {
+ public:
+  explicit MailTransaction(const smtp::MailCommand& mail);
+
+  // Adds `mailbox` with the parameters of `rcpt` (whose own path it is, or that it stands for) and
+  // finds its way. A recipient that is in the transaction already is kept once, and is no error.
+  // Errors: NotFound (no send connector takes it), Malformed (its domain).
+  Result<void> add(std::string_view mailbox, const smtp::RcptCommand& rcpt, const Router& router);
+
+  queue::Envelope& envelope() { return envelope_; }
+  const queue::Envelope& envelope() const { return envelope_; }
+  uint64_t declaredBytes() const { return declared_bytes_; }
+  // The forward-path if it is the only one; else empty.
+  std::string_view onlyRecipient() const;
+  // "<>" for the null reverse-path.
+  std::string senderText() const;
+  // All forward-paths for a log line, as far as they fit into one.
+  std::string recipientsText() const;
+  std::vector<queue::Group> takeGroups() { return std::move(groups_); }
+
+  std::unique_ptr<queue::Incoming> incoming;  // while content comes
+
+ private:
+  bool isNew(std::string_view local_part, const std::string& domain_key);
+  void putIntoGroup(queue::QueueKey key);
+
+  queue::Envelope envelope_;
+  uint64_t declared_bytes_ = 0;
+  std::vector<queue::Group> groups_;
+  std::unordered_map<queue::QueueKey, size_t> group_of_key_;  // the last one of each key
+  std::unordered_set<std::string> seen_;  // recipients, with the domain in its one form
+};
+
+}  // namespace sluice::relay

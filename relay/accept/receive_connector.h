@@ -1,0 +1,65 @@
+// One receive connector on one shard: who is connected, how many may be, and how all of them end.
+//
+// On its loop's thread. Owns its listeners and sessions. Destroy it on the loop's thread after its
+// drain, or when messages that are being committed no longer matter.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "net/deadlines.h"
+#include "net/listener.h"
+#include "relay/accept/connection_count.h"
+#include "relay/accept/server_session.h"
+
+namespace sluice::relay {
+
+class ReceiveConnector final : private ServerSession::Owner {
+ public:
+  // `count` is shared by the connector's shards; it and the context's members outlive this.
+  ReceiveConnector(const AcceptContext& context, std::shared_ptr<const ReceiveSettings> settings,
+                   ConnectionCount& count);
+  ~ReceiveConnector() override;
+
+  // Takes over a socket of net::bindListener and accepts on it. Errors: Exists, Io.
+  Result<void> listen(int socket);
+  // Takes a connection, or turns it away with 421.
+  void accept(std::unique_ptr<net::Stream> stream);
+
+  // For sessions that begin from now on.
+  void setSettings(std::shared_ptr<const ReceiveSettings> settings);
+  // For recipients that come from now on.
+  void setRouter(std::shared_ptr<const Router> router);
+
+  void stopListening();
+  // Stops listening, ends idle sessions, gives the others drain_timeout; then calls `done`, once
+  // nobody is connected.
+  void drain(Task done);
+
+  const std::string& name() const { return settings_->connector.name; }
+  size_t sessions() const { return sessions_; }
+
+ private:
+  void onSessionOver(ServerSession& session) override;
+  void turnAway(net::Stream& stream, ConnectionCount::Verdict verdict);
+  void release(const ServerSession& session);
+  void buryLater();
+  void onDrainTimeout();
+  template <class Action>
+  void forEach(Action action);
+
+  AcceptContext context_;
+  std::shared_ptr<const ReceiveSettings> settings_;
+  ConnectionCount& count_;
+  std::vector<std::unique_ptr<net::Listener>> listeners_;
+  ServerSession* first_ = nullptr;                     // an intrusive list, owned
+  std::vector<std::unique_ptr<ServerSession>> ended_;  // destroyed on the loop's next turn
+  size_t sessions_ = 0;
+  bool draining_ = false;
+  bool burying_ = false;
+  net::Deadline drain_deadline_;
+  Task drained_;
+  std::shared_ptr<ReceiveConnector*> self_;  // what deferred work may still find
+};
+
+}  // namespace sluice::relay

@@ -1,0 +1,34 @@
+// From the configuration to what a session needs.
+#include "relay/accept/receive_settings.h"
+
+#include <algorithm>
+
+namespace sluice::relay {
+namespace {
+
+constexpr int kMostRecipients = 65'000;  // an envelope's recipients have 16-bit numbers
+
+}  // namespace
+
+std::shared_ptr<const ReceiveSettings> ReceiveSettings::from(const Config& config,
+                                                             const ReceiveConfig& connector) {
+  auto settings = std::make_shared<ReceiveSettings>();
+  settings->connector = connector;
+  settings->hostname = config.hostname;
+  settings->postmaster =
+      config.postmaster.empty() ? "postmaster@" + config.hostname : config.postmaster;
+  settings->drain_timeout = config.queue.drain_timeout;
+  smtp::ServerSettings& protocol = settings->protocol;
+  protocol.hostname = config.hostname;
+  protocol.max_message_bytes = connector.max_message_size;
+  protocol.max_recipients = std::min(connector.max_recipients, kMostRecipients);
+  protocol.max_errors = connector.max_errors;
+  protocol.max_received = static_cast<unsigned>(std::max(0, connector.max_received));
+  protocol.reject_bare_newlines = connector.bare_newline == BareNewline::Reject;
+  // What demands TLS or authentication refuses mail without it, whatever can be offered.
+  protocol.starttls_required = connector.tls == ReceiveTls::StartTlsRequired;
+  protocol.auth_required = connector.auth == ReceiveAuth::Required;
+  return settings;
+}
+
+}  // namespace sluice::relay

@@ -1,0 +1,25 @@
+// What one receive connector does, made from the configuration once and shared by its sessions.
+//
+// Never changes: a reload makes a new one, and each session keeps what it began with.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "net/smtp/server_protocol.h"
+#include "relay/config/config.h"
+
+namespace sluice::relay {
+
+struct ReceiveSettings {
+  ReceiveConfig connector;
+  smtp::ServerSettings protocol;
+  std::string hostname;
+  std::string postmaster;  // where <postmaster> goes
+  milliseconds drain_timeout{30'000};
+
+  static std::shared_ptr<const ReceiveSettings> from(const Config& config,
+                                                     const ReceiveConfig& connector);
+};
+
+}  // namespace sluice::relay

@@ -1,0 +1,127 @@
+// One client's connection: moves bytes between a stream and the protocol, decides what the protocol
+// cannot, and hands messages to the queue.
+//
+// On its loop's thread. A session ends in finish(), once, and then waits for its owner to destroy
+// it on a later turn of the loop. A commit that is under way is waited for even if the client is
+// gone: its message is ours, and the log says so. Idle sessions hold next to nothing.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "net/deadlines.h"
+#include "net/loop.h"
+#include "net/smtp/server_protocol.h"
+#include "net/stream.h"
+#include "queue/queue.h"
+#include "relay/accept/accept_metrics.h"
+#include "relay/accept/mail_transaction.h"
+#include "relay/accept/receive_settings.h"
+#include "relay/log/event_log.h"
+#include "relay/route/router.h"
+
+namespace sluice::relay {
+
+// What all sessions of a receive connector on one shard share. Outlives them.
+struct AcceptContext {
+  net::Loop& loop;
+  queue::ShardQueue& queue;
+  EventLog& log;
+  AcceptMetrics& metrics;
+  std::shared_ptr<const Router> router;  // replaced at a reload, between two turns of the loop
+};
+
+class ServerSession final : private net::Stream::Handler, private smtp::ServerEvents {
+ public:
+  class Owner {
+   public:
+    virtual ~Owner() = default;
+    // The session is over; destroy it, but not from within this call.
+    virtual void onSessionOver(ServerSession& session) = 0;
+  };
+
+  // Greets the client at once.
+  ServerSession(AcceptContext& context, std::shared_ptr<const ReceiveSettings> settings,
+                std::unique_ptr<net::Stream> stream, Owner& owner);
+  ~ServerSession() override;
+  ServerSession(const ServerSession&) = delete;
+  ServerSession& operator=(const ServerSession&) = delete;
+
+  // Ends as soon as no transaction is under way, with 421 4.3.2.
+  void drain();
+  // Ends now, with 421 4.3.2; only a commit that is under way is still answered.
+  void cut();
+
+  const Endpoint& client() const { return client_; }
+  bool committing() const { return committing_; }
+
+  // The owner's list.
+  ServerSession* next = nullptr;
+  ServerSession* previous = nullptr;
+
+ private:
+  enum Pause : unsigned { kOutput = 1, kCongested = 2, kAnswering = 4 };
+  struct Link {  // what a commit's completion may still find
+    ServerSession* session;
+  };
+
+  // Stream.
+  void onRead(std::string_view bytes) override;
+  void onEnd(const Error& why) override;
+  void onDrained() override;
+
+  // Protocol.
+  void onHello(std::string_view name, bool extended) override;
+  void onMail(const smtp::MailCommand& mail) override;
+  void onRcpt(const smtp::RcptCommand& rcpt) override;
+  void onContentBegin() override;
+  void onContent(std::string_view clean) override;
+  void onHeaderEnd(const smtp::ContentFindings& so_far) override;
+  void onContentDropped() override;
+  void onContentEnd(const smtp::ContentFindings& findings) override;
+  void onTransactionEnd() override;
+  void onRefused(smtp::Verb verb, std::string_view argument,
+                 const smtp::ServerReply& reply) override;
+  void onBareNewlineCommand() override;
+
+  void commit(const smtp::ContentFindings& findings);
+  void onCommitted(const Result<void>& result, MessageEvent event);
+  void refuseRcpt(const smtp::RcptCommand& rcpt, const smtp::ServerReply& reply);
+  void logRefused(std::string sender, std::string recipient, const smtp::ServerReply& reply);
+
+  void afterInput();
+  bool sendOutput();
+  void setPaused(Pause reason, bool paused);
+  void onRelieved();
+  void noteProgress();
+  SteadyTime due() const;
+  void armDeadline(SteadyTime at);
+  void onDeadline();
+  void finish();
+
+  AcceptContext& context_;
+  const std::shared_ptr<const ReceiveSettings> settings_;
+  std::unique_ptr<net::Stream> stream_;
+  Owner& owner_;
+  const Endpoint client_;
+  std::string hello_;
+  smtp::ServerProtocol protocol_;
+  std::unique_ptr<MailTransaction> transaction_;
+  std::shared_ptr<Link> link_;
+  net::Deadline deadline_;
+  SteadyTime waiting_since_;  // for the client: a command, or the content that is coming
+  SteadyTime content_since_{};
+  SteadyTime armed_for_{};
+  SteadyTime paused_since_{};
+  uint64_t content_bytes_in_ = 0;
+  uint64_t commands_seen_ = 0;
+  unsigned paused_ = 0;
+  smtp::ServerProtocol::Phase last_phase_;
+  bool had_partial_command_ = false;
+  bool committing_ = false;
+  bool client_gone_ = false;
+  bool over_ = false;
+};
+
+}  // namespace sluice::relay

@@ -12,7 +12,7 @@
 #include <thread>
 #include <vector>
 
-#include "relay/config/names.h"
+#include "relay/config/config_names.h"
 
 namespace sluice::relay {
 namespace {

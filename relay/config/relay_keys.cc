@@ -4,8 +4,8 @@
 #include <algorithm>
 
 #include "relay/config/config_keys.h"
+#include "relay/config/config_names.h"
 #include "relay/config/key_types.h"
-#include "relay/config/names.h"
 
 namespace sluice::relay {
 namespace {

@@ -1,7 +1,7 @@
 // Keys of [[send]], [[destination]] and [[dkim]].
 #include "relay/config/config_keys.h"
+#include "relay/config/config_names.h"
 #include "relay/config/key_types.h"
-#include "relay/config/names.h"
 
 namespace sluice::relay {
 namespace {

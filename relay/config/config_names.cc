@@ -1,4 +1,4 @@
-#include "relay/config/names.h"
+#include "relay/config/config_names.h"
 
 #include <algorithm>
 #include <charconv>

@@ -64,8 +64,10 @@ Duration DestinationBudget::takeToken(SteadyTime now) {
     tokens_ -= 1;
     return Duration{};
   }
-  return std::chrono::duration_cast<Duration>(
-      std::chrono::duration<double>((1 - tokens_) / per_second_));
+  // Never zero, which would mean that the token was taken.
+  return std::max<Duration>(std::chrono::milliseconds(1),
+                            std::chrono::duration_cast<Duration>(std::chrono::duration<double>(
+                                (1 - tokens_) / per_second_)));
 }
 
 std::shared_ptr<DestinationBudget> BudgetRegistry::get(const std::string& identity,

@@ -11,7 +11,8 @@
 
 namespace sluice::relay {
 
-// A destination summed over the shards, with its queue.
+// A destination summed over the shards, with its queue. What is ready for a destination whose hosts
+// rest counts as deferred until the rest ends.
 struct QueueStatus {
   DestinationStatus destination;
   uint64_t ready = 0;
@@ -19,6 +20,11 @@ struct QueueStatus {
   uint64_t deferred = 0;
   uint64_t held = 0;
   std::optional<WallTime> oldest;
+};
+
+struct Readiness {
+  bool ready = false;
+  std::string why_not;
 };
 
 struct RelayStatus {
@@ -34,22 +40,44 @@ struct RelayStatus {
   std::optional<WallTime> oldest;
 };
 
+// A queued message with the destinations that its recipients leave for.
+struct MessageView {
+  struct Recipient {
+    queue::RecipientStatus status;
+    std::string destination;
+    std::string connector;  // the send connector
+  };
+  queue::MessageId id;
+  std::shared_ptr<const queue::Envelope> envelope;
+  std::vector<Recipient> recipients;
+};
+
+struct MessageListing {
+  std::vector<MessageView> items;        // by id, which is by time
+  std::optional<queue::MessageId> next;  // ask again with `after` set to it
+};
+
 enum class MessageAction { Retry, Hold, Release, Bounce, Discard };
 
+// In all filters, key_or_domain may also be the name of a destination.
 class Control {
  public:
   virtual ~Control() = default;
+  // Does not ask the shards: cheap enough for a probe every second.
+  virtual Readiness readiness() = 0;
+  virtual std::string version() = 0;
   virtual RelayStatus status() = 0;
-  virtual Result<std::vector<QueueStatus>> queues() = 0;
-  virtual Result<queue::MessagePage> messages(const queue::MessageFilter& filter,
-                                              std::optional<queue::MessageId> after, size_t limit) = 0;
+  virtual Result<std::vector<QueueStatus>> queues() = 0;  // by name
+  virtual Result<MessageListing> messages(const queue::MessageFilter& filter,
+                                          std::optional<queue::MessageId> after, size_t limit) = 0;
   // Errors: NotFound.
-  virtual Result<queue::MessageStatus> message(const queue::MessageId& id) = 0;
+  virtual Result<MessageView> message(const queue::MessageId& id) = 0;
   virtual Result<ByteChain> content(const queue::MessageId& id) = 0;
-  virtual Result<queue::ActionResult> act(MessageAction action, const queue::MessageFilter& filter) = 0;
-  // Errors: NotFound. Suspensions outlive a restart.
-  virtual Result<void> suspend(const std::string& destination, bool suspended) = 0;
-  virtual Result<void> retryDestination(const std::string& destination) = 0;
+  virtual Result<queue::ActionResult> act(MessageAction action,
+                                          const queue::MessageFilter& filter) = 0;
+  // Errors: NotFound. Suspensions outlive a restart. Gives whether anything changed.
+  virtual Result<bool> suspend(const std::string& destination, bool suspended) = 0;
+  virtual Result<queue::ActionResult> retryDestination(const std::string& destination) = 0;
   // Errors: InvalidArgument with every mistake of the new file, one a line; the old stays.
   virtual Result<void> reload() = 0;
 };

@@ -2,12 +2,14 @@
 // on the shard's loop.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "metrics/destinations.h"
 #include "net/base/clock.h"
 #include "queue/queue.h"
 
@@ -18,11 +20,14 @@ struct DestinationStatus {
   std::string destination;  // its name: the domain if it serves one, else its hosts
   std::string connector;
   std::vector<queue::QueueKey> keys;  // the queue keys that it serves
-  std::string state;  // "idle" "resolving" "connecting" "delivering" "resting" "suspended" "limited"
-  std::string why;    // why it waits, in words; empty when it does not
+  std::string
+      state;        // "idle" "resolving" "connecting" "delivering" "resting" "suspended" "limited"
+  std::string why;  // why it waits, in words; empty when it does not
   uint32_t connections = 0;
   std::string last_reply;
   std::optional<WallTime> next_attempt;  // end of its hosts' rest
+  // Ends and deferrals so far, in the order of metrics::kDeliveryResults, one a recipient.
+  std::array<uint64_t, metrics::kDeliveryResults.size()> results{};
 };
 
 class DestinationView {

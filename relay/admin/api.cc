@@ -1,0 +1,222 @@
+#include "relay/admin/api.h"
+
+#include <algorithm>
+#include <charconv>
+#include <nlohmann/json.hpp>
+#include <span>
+
+#include "relay/admin/api_filters.h"
+#include "relay/admin/api_json.h"
+
+namespace sluice::relay {
+namespace {
+
+using net::HttpRequest;
+using net::HttpResponse;
+using nlohmann::ordered_json;
+
+HttpResponse notFound() { return errorResponse(404, "no such path"); }
+
+HttpResponse onlyMethod(std::string_view method) {
+  HttpResponse response = errorResponse(405, "only " + std::string(method));
+  response.headers.emplace_back("Allow", method);
+  return response;
+}
+
+std::optional<MessageAction> actionOf(std::string_view name) {
+  if (name == "retry") return MessageAction::Retry;
+  if (name == "hold") return MessageAction::Hold;
+  if (name == "release") return MessageAction::Release;
+  if (name == "bounce") return MessageAction::Bounce;
+  if (name == "discard") return MessageAction::Discard;
+  return std::nullopt;
+}
+
+// Retrying or releasing everything is harmless; the rest must say that it means everything.
+bool mayMeanAll(MessageAction action) {
+  return action == MessageAction::Retry || action == MessageAction::Release;
+}
+
+// One request; its handlers in the order of docs/api.md.
+struct ApiCall {
+  const HttpRequest& request;
+  Control& control;
+  EventLog& log;
+
+  HttpResponse status() const {
+    return jsonResponse(toJson(control.status(), Clock::system().wall()));
+  }
+
+  HttpResponse queues() const {
+    std::string after;
+    size_t limit = kDefaultPage;
+    for (const auto& [name, value] : request.query) {
+      if (name == "cursor") {
+        after = value;
+      } else if (name == "limit") {
+        const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), limit);
+        if (error != std::errc() || end != value.data() + value.size() || limit == 0 ||
+            limit > kMaxPage) {
+          return errorResponse(400, "limit: a number from 1 to " + std::to_string(kMaxPage));
+        }
+      } else {
+        return errorResponse(400, "no such parameter: " + name);
+      }
+    }
+    const auto queues = control.queues();
+    if (!queues) return errorResponse(queues.error());
+    ordered_json items = ordered_json::array();
+    std::string next;
+    for (const QueueStatus& queue : *queues) {
+      if (queue.destination.destination <= after && !after.empty()) continue;
+      if (items.size() == limit) {
+        next = items.back()["destination"].get<std::string>();
+        break;
+      }
+      items.push_back(toJson(queue));
+    }
+    return jsonResponse(listJson(std::move(items), next));
+  }
+
+  HttpResponse queue(const std::string& destination) const {
+    const auto queues = control.queues();
+    if (!queues) return errorResponse(queues.error());
+    for (const QueueStatus& queue : *queues) {
+      if (queue.destination.destination == destination) return jsonResponse(toJson(queue));
+    }
+    return errorResponse(404, "no such destination");
+  }
+
+  HttpResponse queueAction(const std::string& destination, const std::string& action) const {
+    if (action == "retry") {
+      const auto done = control.retryDestination(destination);
+      if (!done) return errorResponse(done.error());
+      tell("retry", destination, *done);
+      return jsonResponse(toJson(*done));
+    }
+    if (action != "suspend" && action != "resume") return notFound();
+    const auto changed = control.suspend(destination, action == "suspend");
+    if (!changed) return errorResponse(changed.error());
+    const queue::ActionResult done{.matched = 1, .changed = *changed ? 1u : 0u};
+    tell(action, destination, done);
+    return jsonResponse(toJson(done));
+  }
+
+  HttpResponse messages() const {
+    const auto wanted = readListRequest(request.query);
+    if (!wanted) return errorResponse(wanted.error());
+    const auto page = control.messages(wanted->filter, wanted->after, wanted->limit);
+    if (!page) return errorResponse(page.error());
+    ordered_json items = ordered_json::array();
+    for (const MessageView& message : page->items) items.push_back(toJson(message));
+    return jsonResponse(listJson(std::move(items), page->next ? page->next->toString() : ""));
+  }
+
+  HttpResponse message(const std::string& text) const {
+    const auto id = queue::MessageId::parse(text);
+    if (!id) return errorResponse(404, "not the id of a message");
+    const auto message = control.message(*id);
+    return message ? jsonResponse(toJson(*message)) : errorResponse(message.error());
+  }
+
+  // As a file to keep, not as a page to show: what is in it comes from anyone.
+  HttpResponse content(const std::string& text) const {
+    const auto id = queue::MessageId::parse(text);
+    if (!id) return errorResponse(404, "not the id of a message");
+    const auto content = control.content(*id);
+    if (!content) return errorResponse(content.error());
+    HttpResponse response;
+    response.content_type = "message/rfc822";
+    response.body = content->flatten();
+    response.headers.emplace_back("Content-Disposition",
+                                  "attachment; filename=\"" + id->toString() + ".eml\"");
+    return response;
+  }
+
+  HttpResponse messagesAction(const std::string& name) const {
+    const auto action = actionOf(name);
+    if (!action) return notFound();
+    auto wanted = readActionRequest(request.body);
+    if (!wanted) return errorResponse(wanted.error());
+    if (wanted->choosesAll() && !wanted->all && !mayMeanAll(*action)) {
+      return errorResponse(400, "no ids and no filter: say \"all\": true to mean every message");
+    }
+    if (wanted->limit) {
+      const auto page = control.messages(wanted->filter, std::nullopt, *wanted->limit);
+      if (!page) return errorResponse(page.error());
+      if (page->items.empty()) return jsonResponse(toJson(queue::ActionResult{}));
+      for (const MessageView& message : page->items) wanted->filter.ids.push_back(message.id);
+    }
+    const auto done = control.act(*action, wanted->filter);
+    if (!done) return errorResponse(done.error());
+    tell(name, "", *done);
+    return jsonResponse(toJson(*done));
+  }
+
+  HttpResponse reload() const {
+    const auto done = control.reload();
+    if (!done) return errorResponse(done.error());
+    return jsonResponse({{"reloaded", true}});
+  }
+
+  // Who did what by hand is in the log.
+  void tell(const std::string& action, const std::string& destination,
+            const queue::ActionResult& done) const {
+    LogEvent event{
+        LogLevel::Info, "admin_action", {{"action", action}, {"client", request.remote}}};
+    if (!destination.empty()) event.fields.emplace_back("destination", destination);
+    event.fields.emplace_back("matched", static_cast<int64_t>(done.matched));
+    event.fields.emplace_back("changed", static_cast<int64_t>(done.changed));
+    log.log(std::move(event));
+  }
+};
+
+HttpResponse answerGet(const ApiCall& call, std::span<const std::string> path) {
+  const size_t depth = path.size();
+  if (path[0] == "status" && depth == 1) return call.status();
+  if (path[0] == "queues" && depth == 1) return call.queues();
+  if (path[0] == "queues" && depth == 2) return call.queue(path[1]);
+  if (path[0] == "messages" && depth == 1) return call.messages();
+  if (path[0] == "messages" && depth == 2) {
+    return actionOf(path[1]) ? onlyMethod("POST") : call.message(path[1]);
+  }
+  if (path[0] == "messages" && depth == 3 && path[2] == "content") return call.content(path[1]);
+  if (path[0] == "queues" && depth == 3) return onlyMethod("POST");
+  if (path[0] == "reload" && depth == 1) return onlyMethod("POST");
+  return notFound();
+}
+
+// A form of another site can send a body, but not say that it is JSON.
+bool bodyIsJson(const HttpRequest& request) {
+  if (request.body.empty() && request.content_type.empty()) return true;
+  std::string type = request.content_type.substr(0, request.content_type.find(';'));
+  std::transform(type.begin(), type.end(), type.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  while (type.ends_with(' ')) type.pop_back();
+  return type == "application/json";
+}
+
+HttpResponse answerPost(const ApiCall& call, std::span<const std::string> path) {
+  const size_t depth = path.size();
+  if (!bodyIsJson(call.request)) return errorResponse(415, "send Content-Type: application/json");
+  if (path[0] == "queues" && depth == 3) return call.queueAction(path[1], path[2]);
+  if (path[0] == "messages" && depth == 2 && actionOf(path[1])) return call.messagesAction(path[1]);
+  if (path[0] == "reload" && depth == 1) return call.reload();
+  const bool readable = (path[0] == "status" && depth == 1) ||
+                        (path[0] == "queues" && depth <= 2) ||
+                        (path[0] == "messages" && depth <= 3);
+  return readable ? onlyMethod("GET") : notFound();
+}
+
+}  // namespace
+
+HttpResponse answerApi(const HttpRequest& request, Control& control, EventLog& log) {
+  const ApiCall call{request, control, log};
+  const auto path = std::span(request.path).subspan(2);
+  if (path.empty()) return notFound();
+  if (request.method == "GET") return answerGet(call, path);
+  if (request.method == "POST") return answerPost(call, path);
+  return onlyMethod("GET, POST");
+}
+
+}  // namespace sluice::relay

@@ -1,0 +1,179 @@
+#include "relay/admin/api_json.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+namespace sluice::relay {
+namespace {
+
+using nlohmann::ordered_json;
+using queue::RecipientState;
+
+ordered_json timeOrNull(const std::optional<WallTime>& time) {
+  return time ? ordered_json(formatRfc3339(*time)) : ordered_json();
+}
+
+ordered_json textOrNull(const std::string& text) {
+  return text.empty() ? ordered_json() : ordered_json(text);
+}
+
+std::string shownPath(const std::string& reverse_path) {
+  return reverse_path.empty() ? "<>" : reverse_path;
+}
+
+std::optional<WallTime> nextAttempt(const queue::RecipientStatus& recipient) {
+  return recipient.state == RecipientState::Deferred ? recipient.next_attempt : std::nullopt;
+}
+
+ordered_json recipientJson(const MessageView::Recipient& recipient) {
+  const queue::RecipientStatus& status = recipient.status;
+  return {{"recipient", status.recipient},
+          {"destination", textOrNull(recipient.destination)},
+          {"connector", textOrNull(recipient.connector)},
+          {"state", queue::toString(status.state)},
+          {"attempts", status.attempts.attempts},
+          {"last_reply", textOrNull(status.attempts.last_reply)},
+          {"next_attempt", timeOrNull(nextAttempt(status))}};
+}
+
+// One word for all recipients: the liveliest of their states.
+RecipientState stateOf(const MessageView& message) {
+  for (const RecipientState state :
+       {RecipientState::Active, RecipientState::Ready, RecipientState::Deferred}) {
+    for (const auto& recipient : message.recipients) {
+      if (recipient.status.state == state) return state;
+    }
+  }
+  return RecipientState::Held;
+}
+
+int httpStatusOf(Errc code) {
+  switch (code) {
+    case Errc::InvalidArgument:
+    case Errc::Malformed:
+      return 400;
+    case Errc::TooLarge:
+      return 413;
+    case Errc::NotFound:
+      return 404;
+    case Errc::Exists:
+    case Errc::Busy:
+      return 409;
+    case Errc::Timeout:
+      return 504;
+    case Errc::Cancelled:
+    case Errc::NoSpace:
+      return 503;
+    case Errc::Closed:
+    case Errc::Reset:
+    case Errc::Refused:
+    case Errc::Unreachable:
+    case Errc::Io:
+    case Errc::Corrupt:
+    case Errc::Unsupported:
+    case Errc::NoDomain:
+    case Errc::NoData:
+    case Errc::NullMx:
+    case Errc::DnsFailed:
+    case Errc::LoopsToUs:
+    case Errc::AddressRefused:
+      return 500;
+  }
+  return 500;
+}
+
+}  // namespace
+
+ordered_json toJson(const QueueStatus& queue) {
+  const DestinationStatus& destination = queue.destination;
+  return {{"destination", destination.destination},
+          {"connector", textOrNull(destination.connector)},
+          {"state", destination.state},
+          {"ready", queue.ready},
+          {"active", queue.active},
+          {"deferred", queue.deferred},
+          {"held", queue.held},
+          {"oldest", timeOrNull(queue.oldest)},
+          {"connections", destination.connections},
+          {"last_reply", textOrNull(destination.last_reply)},
+          {"next_attempt", timeOrNull(destination.next_attempt)},
+          {"why", textOrNull(destination.why)}};
+}
+
+ordered_json toJson(const MessageView& message) {
+  const queue::Envelope& envelope = *message.envelope;
+  uint32_t attempts = 0;
+  std::optional<WallTime> next;
+  ordered_json recipients = ordered_json::array();
+  for (const auto& recipient : message.recipients) {
+    attempts = std::max(attempts, recipient.status.attempts.attempts);
+    const auto due = nextAttempt(recipient.status);
+    if (due && (!next || *due < *next)) next = due;
+    recipients.push_back(recipientJson(recipient));
+  }
+  return {{"id", message.id.toString()},
+          {"sender", shownPath(envelope.reverse_path)},
+          {"size", envelope.content_bytes},
+          {"received", formatRfc3339(envelope.received_at)},
+          {"state", queue::toString(stateOf(message))},
+          {"attempts", attempts},
+          {"next_attempt", timeOrNull(next)},
+          {"connector", textOrNull(envelope.receive_connector)},
+          {"client", textOrNull(envelope.client)},
+          {"recipients", std::move(recipients)}};
+}
+
+ordered_json toJson(const RelayStatus& status, WallTime now) {
+  const auto up = std::chrono::duration_cast<std::chrono::seconds>(now - status.started_at);
+  return {{"version", status.version},
+          {"hostname", status.hostname},
+          {"started", formatRfc3339(status.started_at)},
+          {"uptime", up.count()},
+          {"ready", status.ready},
+          {"why_not_ready", textOrNull(status.why_not_ready)},
+          {"draining", status.draining},
+          {"shards", status.shards},
+          {"messages", status.store.messages},
+          {"recipients",
+           {{"ready", status.ready_recipients},
+            {"active", status.active},
+            {"deferred", status.deferred},
+            {"held", status.held}}},
+          {"oldest", timeOrNull(status.oldest)},
+          {"store",
+           {{"ready", status.store.ready},
+            {"writable", status.store.writable},
+            {"space", status.store.space},
+            {"counted", status.store.walk_complete},
+            {"disk_free_bytes", status.store.disk_free_bytes},
+            {"content_bytes", status.store.content_bytes},
+            {"recovery_dropped_bytes", status.store.recovery_dropped_bytes},
+            {"quarantined_messages", status.store.quarantined_messages}}}};
+}
+
+ordered_json toJson(const queue::ActionResult& result) {
+  return {{"matched", result.matched}, {"changed", result.changed}};
+}
+
+ordered_json listJson(ordered_json items, const std::string& next) {
+  return {{"items", std::move(items)}, {"next", textOrNull(next)}};
+}
+
+net::HttpResponse jsonResponse(const ordered_json& body) {
+  net::HttpResponse response;
+  response.body = body.dump(-1, ' ', false, ordered_json::error_handler_t::replace) + "\n";
+  return response;
+}
+
+net::HttpResponse errorResponse(int status, std::string_view what) {
+  net::HttpResponse response = jsonResponse({{"error", std::string(what)}});
+  response.status = status;
+  return response;
+}
+
+net::HttpResponse errorResponse(const Error& error) {
+  const std::string what = error.detail.empty() ? std::string(toString(error.code)) : error.detail;
+  return errorResponse(httpStatusOf(error.code), what);
+}
+
+}  // namespace sluice::relay

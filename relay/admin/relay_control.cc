@@ -1,0 +1,328 @@
+#include "relay/admin/relay_control.h"
+
+#include <algorithm>
+#include <map>
+#include <unordered_map>
+
+#include "relay/admin/message_queries.h"
+#include "relay/admin/shard_calls.h"
+#include "relay/admin/survey.h"
+
+namespace sluice::relay {
+namespace {
+
+using queue::ActionResult;
+using queue::MessageFilter;
+using queue::MessageId;
+using queue::RecipientState;
+
+constexpr std::string_view kSuspended = "suspended/";  // names of the settings that keep it
+constexpr size_t kPage = 500;  // messages looked at in one step of a longer work
+
+// Whether ready or deferred is seen may depend on a destination's rest, which the queue knows
+// nothing of.
+bool stateIsOurs(const MessageFilter& filter) {
+  return filter.state == RecipientState::Ready || filter.state == RecipientState::Deferred;
+}
+
+bool choosesAll(const MessageFilter& filter) {
+  return filter.ids.empty() && filter.key_or_domain.empty() && filter.sender.empty() &&
+         filter.recipient.empty() && !filter.state && !filter.older_than;
+}
+
+size_t countIn(const MessageView& message, RecipientState state) {
+  return static_cast<size_t>(
+      std::count_if(message.recipients.begin(), message.recipients.end(),
+                    [state](const auto& recipient) { return recipient.status.state == state; }));
+}
+
+}  // namespace
+
+struct RelayControl::Survey {
+  std::vector<ShardSurvey> shards;
+
+  std::set<queue::QueueKey> keysOf(const std::string& destination) const {
+    std::set<queue::QueueKey> keys;
+    for (const ShardSurvey& shard : shards) {
+      for (const auto* list : {&shard.destinations, &shard.standing}) {
+        for (const DestinationStatus& known : *list) {
+          if (known.destination == destination) keys.insert(known.keys.begin(), known.keys.end());
+        }
+      }
+    }
+    return keys;
+  }
+  bool knows(const std::string& destination) const {
+    return std::any_of(shards.begin(), shards.end(), [&](const ShardSurvey& shard) {
+      const auto named = [&](const DestinationStatus& known) {
+        return known.destination == destination;
+      };
+      return std::any_of(shard.destinations.begin(), shard.destinations.end(), named) ||
+             std::any_of(shard.standing.begin(), shard.standing.end(), named);
+    });
+  }
+};
+
+Shards RelayControl::shards() const {
+  return {&parts_.queue, parts_.loops, parts_.views, parts_.action_timeout};
+}
+
+Result<RelayControl::Survey> RelayControl::survey() {
+  auto standing = parts_.standing_keys ? parts_.standing_keys() : std::vector<queue::QueueKey>();
+  const auto ask = [queue = &parts_.queue, views = parts_.views, standing = std::move(standing)](
+                       size_t index, Answer<ShardSurvey> answer) {
+    answer.give(lookAt(queue->shard(index), *views[index], standing));
+  };
+  ASSIGN_OR_RETURN(auto shards, askShards<ShardSurvey>(parts_.loops, parts_.timeout, ask));
+  return Survey{std::move(shards)};
+}
+
+Result<void> RelayControl::onViews(const std::function<void(DestinationView&)>& what) {
+  const auto ask = [views = parts_.views, what](size_t index, Answer<bool> answer) {
+    what(*views[index]);
+    answer.give(true);
+  };
+  RETURN_IF_ERROR(askShards<bool>(parts_.loops, parts_.timeout, ask));
+  return {};
+}
+
+Readiness RelayControl::readiness() {
+  const RelayStatus base = parts_.status();
+  const queue::StoreHealth store = parts_.queue.health();
+  if (base.draining) return {false, "the relay is shutting down"};
+  if (!base.ready) return {false, base.why_not_ready.empty() ? "starting" : base.why_not_ready};
+  if (!store.ready || !store.writable) {
+    return {false, store.why_not.empty() ? "the queue takes no messages" : store.why_not};
+  }
+  if (!store.space) return {false, "less disk space is free than disk_reserve"};
+  return {true, ""};
+}
+
+RelayStatus RelayControl::status() {
+  RelayStatus status = parts_.status();
+  Readiness readiness = this->readiness();
+  status.store = parts_.queue.health();
+  status.shards = parts_.loops.size();
+  const auto queues = this->queues();
+  if (!queues && readiness.ready) readiness = {false, queues.error().detail};
+  status.ready = readiness.ready;
+  status.why_not_ready = std::move(readiness.why_not);
+  if (!queues) return status;
+  for (const QueueStatus& queue : *queues) {
+    status.ready_recipients += queue.ready;
+    status.active += queue.active;
+    status.deferred += queue.deferred;
+    status.held += queue.held;
+    if (queue.oldest && (!status.oldest || *queue.oldest < *status.oldest)) {
+      status.oldest = queue.oldest;
+    }
+  }
+  return status;
+}
+
+Result<std::vector<QueueStatus>> RelayControl::queues() {
+  ASSIGN_OR_RETURN(const Survey seen, survey());
+  auto merged = mergeSurveys(seen.shards);
+  for (const std::string& name : suspendedNames()) {
+    DestinationStatus& destination = merged[name].destination;
+    destination.destination = name;
+    destination.state = "suspended";
+  }
+  std::vector<QueueStatus> out;
+  out.reserve(merged.size());
+  for (auto& [name, queue] : merged) out.push_back(std::move(queue));
+  return out;
+}
+
+Result<MessageFilters> RelayControl::byKey(const MessageFilter& filter) {
+  if (filter.key_or_domain.empty()) return MessageFilters{filter};
+  ASSIGN_OR_RETURN(const Survey seen, survey());
+  MessageFilters filters;
+  for (const queue::QueueKey& key : seen.keysOf(filter.key_or_domain)) {
+    filters.push_back(filter);
+    filters.back().key_or_domain = key;
+  }
+  if (filters.empty()) filters.push_back(filter);
+  return filters;
+}
+
+Result<MessageListing> RelayControl::messages(const MessageFilter& filter,
+                                              std::optional<MessageId> after, size_t limit) {
+  // After these a page may hold less than `limit` and say that there is more.
+  constexpr int kMaxRounds = 20;
+  ASSIGN_OR_RETURN(MessageFilters filters, byKey(filter));
+  if (!stateIsOurs(filter)) return listMessages(shards(), filters, after, limit);
+  for (MessageFilter& each : filters) each.state.reset();
+  MessageListing out;
+  for (int round = 0; round < kMaxRounds; ++round) {
+    ASSIGN_OR_RETURN(MessageListing page,
+                     listMessages(shards(), filters, after, std::max(limit, kPage)));
+    out.next = page.next;
+    for (MessageView& item : page.items) {
+      if (countIn(item, *filter.state) == 0) continue;
+      if (out.items.size() == limit) {
+        out.next = out.items.back().id;
+        return out;
+      }
+      out.items.push_back(std::move(item));
+    }
+    if (!page.next) return out;
+    after = page.next;
+  }
+  return out;
+}
+
+Result<MessageView> RelayControl::message(const MessageId& id) {
+  MessageFilter filter;
+  filter.ids = {id};
+  ASSIGN_OR_RETURN(MessageListing found, listMessages(shards(), {filter}, std::nullopt, 1));
+  if (found.items.empty()) return fail(Errc::NotFound, "no such message in the queue");
+  return std::move(found.items.front());
+}
+
+Result<ByteChain> RelayControl::content(const MessageId& id) { return readMessage(shards(), id); }
+
+Result<ActionResult> RelayControl::act(MessageAction action, const MessageFilter& filter) {
+  switch (action) {
+    case MessageAction::Retry:
+      return retry(filter);
+    case MessageAction::Hold:
+    case MessageAction::Release:
+      return actOnPages(action, filter);
+    case MessageAction::Bounce:
+    case MessageAction::Discard:
+      break;
+  }
+  // Which messages are ready or deferred is seen only with the rests of their destinations.
+  if (stateIsOurs(filter)) return actOnPages(action, filter);
+  ASSIGN_OR_RETURN(const MessageFilters filters, byKey(filter));
+  return actOnMessages(shards(), action, filters);
+}
+
+// A retry means now: the rest of the destinations' hosts ends as well.
+Result<ActionResult> RelayControl::retry(const MessageFilter& filter) {
+  constexpr size_t kMaxLooked = 1000;  // beyond, all destinations are woken
+  std::set<std::string> names;
+  if (!choosesAll(filter)) {
+    ASSIGN_OR_RETURN(const MessageListing found, messages(filter, std::nullopt, kMaxLooked));
+    for (const MessageView& message : found.items) {
+      for (const auto& recipient : message.recipients) names.insert(recipient.destination);
+    }
+    if (found.next) names.clear();
+    if (found.items.empty() && !found.next) return ActionResult{};
+  }
+  MessageFilter chosen = filter;
+  if (stateIsOurs(chosen)) chosen.state.reset();  // what is ready already loses nothing
+  ASSIGN_OR_RETURN(const MessageFilters filters, byKey(chosen));
+  ASSIGN_OR_RETURN(const ActionResult done, actOnMessages(shards(), MessageAction::Retry, filters));
+  RETURN_IF_ERROR(onViews([names](DestinationView& view) {
+    if (names.empty()) view.retryNow("");
+    for (const std::string& name : names) view.retryNow(name);
+  }));
+  return done;
+}
+
+Result<ActionResult> RelayControl::actOnPages(MessageAction action, const MessageFilter& filter) {
+  const bool logs = action == MessageAction::Hold || action == MessageAction::Release;
+  ActionResult sum;
+  std::optional<MessageId> after;
+  do {
+    ASSIGN_OR_RETURN(const MessageListing page, messages(filter, after, kPage));
+    after = page.next;
+    if (page.items.empty()) continue;
+    MessageFilter chosen = filter;
+    if (stateIsOurs(chosen)) chosen.state.reset();
+    chosen.ids.clear();
+    for (const MessageView& item : page.items) chosen.ids.push_back(item.id);
+    ASSIGN_OR_RETURN(const MessageFilters filters, byKey(chosen));
+    ASSIGN_OR_RETURN(const ActionResult done, actOnMessages(shards(), action, filters));
+    sum.matched += page.items.size();
+    sum.changed += done.changed;
+    if (!logs) continue;
+    MessageFilter ids;
+    ids.ids = std::move(chosen.ids);
+    ASSIGN_OR_RETURN(const MessageListing now,
+                     listMessages(shards(), {ids}, std::nullopt, page.items.size()));
+    logHeld(action, page.items, now.items);
+  } while (after);
+  return sum;
+}
+
+// One event for each message that is held, or to be held after the attempt under way, or released.
+void RelayControl::logHeld(MessageAction action, const std::vector<MessageView>& before,
+                           const std::vector<MessageView>& after) {
+  std::unordered_map<MessageId, const MessageView*> now;
+  for (const MessageView& message : after) now.emplace(message.id, &message);
+  for (const MessageView& message : before) {
+    const size_t held = countIn(message, RecipientState::Held);
+    const auto found = now.find(message.id);
+    const bool gone = found == now.end();
+    bool changed = false;
+    if (action == MessageAction::Hold) {
+      changed = !gone && (countIn(*found->second, RecipientState::Held) > held ||
+                          countIn(*found->second, RecipientState::Active) > 0);
+    } else {
+      changed = held > 0 && (gone || countIn(*found->second, RecipientState::Held) < held);
+    }
+    if (!changed) continue;
+    MessageEvent event;
+    event.event = action == MessageAction::Hold ? "held" : "released";
+    event.id = message.id.toString();
+    event.sender = message.envelope->reverse_path.empty() ? "<>" : message.envelope->reverse_path;
+    event.size = message.envelope->content_bytes;
+    if (message.recipients.size() == 1) event.recipient = message.recipients[0].status.recipient;
+    parts_.log.message(std::move(event));
+  }
+}
+
+std::set<std::string> RelayControl::suspendedNames() {
+  std::set<std::string> names;
+  for (const auto& [name, value] : parts_.queue.settings(std::string(kSuspended))) {
+    if (name.starts_with(kSuspended)) names.insert(name.substr(kSuspended.size()));
+  }
+  return names;
+}
+
+Result<void> RelayControl::restoreSuspensions() {
+  const std::set<std::string> names = suspendedNames();
+  if (names.empty()) return {};
+  return onViews([names](DestinationView& view) {
+    for (const std::string& name : names) view.setSuspended(name, true);
+  });
+}
+
+Result<bool> RelayControl::suspend(const std::string& destination, bool suspended) {
+  const std::lock_guard lock(suspending_);
+  const bool was_suspended = suspendedNames().contains(destination);
+  if (!was_suspended) {
+    ASSIGN_OR_RETURN(const Survey seen, survey());
+    if (!seen.knows(destination)) return fail(Errc::NotFound, "no such destination");
+  }
+  const std::string name = std::string(kSuspended) + destination;
+  if (suspended != was_suspended) {
+    RETURN_IF_ERROR(suspended ? parts_.queue.putSetting(name, "1")
+                              : parts_.queue.removeSetting(name));
+  }
+  RETURN_IF_ERROR(onViews([destination, suspended](DestinationView& view) {
+    view.setSuspended(destination, suspended);
+  }));
+  if (suspended != was_suspended) {
+    parts_.log.log({LogLevel::Info,
+                    suspended ? "destination_suspended" : "destination_resumed",
+                    {{"destination", destination}}});
+  }
+  return suspended != was_suspended;
+}
+
+Result<ActionResult> RelayControl::retryDestination(const std::string& destination) {
+  ASSIGN_OR_RETURN(const Survey seen, survey());
+  if (!seen.knows(destination)) return fail(Errc::NotFound, "no such destination");
+  MessageFilter filter;
+  filter.key_or_domain = destination;
+  ASSIGN_OR_RETURN(const MessageFilters filters, byKey(filter));
+  ASSIGN_OR_RETURN(const ActionResult done, actOnMessages(shards(), MessageAction::Retry, filters));
+  RETURN_IF_ERROR(onViews([destination](DestinationView& view) { view.retryNow(destination); }));
+  return done;
+}
+
+}  // namespace sluice::relay

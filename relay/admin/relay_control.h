@@ -1,0 +1,71 @@
+// Control of a running relay: asks the shards, merges what they say, and acts on all of them.
+//
+// Any thread but a loop's. The loops must run, and the queue and the views outlive them.
+#pragma once
+
+#include <functional>
+#include <mutex>
+#include <set>
+
+#include "net/loop.h"
+#include "relay/admin/control.h"
+#include "relay/admin/message_queries.h"
+#include "relay/log/event_log.h"
+
+namespace sluice::relay {
+
+class RelayControl final : public Control {
+ public:
+  struct Parts {
+    queue::Queue& queue;
+    std::vector<net::Loop*> loops;        // of the shards, in their order
+    std::vector<DestinationView*> views;  // likewise
+    EventLog& log;
+    // Everything of the status but the store and the counts; any thread.
+    std::function<RelayStatus()> status;
+    std::function<Result<void>()> reload;
+    // Queue keys of configured smart hosts: their destinations are known without any traffic.
+    std::function<std::vector<queue::QueueKey>()> standing_keys;
+    std::chrono::milliseconds timeout{5'000};          // for what shards know
+    std::chrono::milliseconds action_timeout{30'000};  // for what they must read and write
+  };
+  explicit RelayControl(Parts parts) : parts_(std::move(parts)) {}
+
+  // Suspends again what was suspended before the restart. Once the loops run. Errors: Timeout.
+  Result<void> restoreSuspensions();
+
+  Readiness readiness() override;
+  std::string version() override { return parts_.status().version; }
+  RelayStatus status() override;
+  Result<std::vector<QueueStatus>> queues() override;
+  Result<MessageListing> messages(const queue::MessageFilter& filter,
+                                  std::optional<queue::MessageId> after, size_t limit) override;
+  Result<MessageView> message(const queue::MessageId& id) override;
+  Result<ByteChain> content(const queue::MessageId& id) override;
+  Result<queue::ActionResult> act(MessageAction action,
+                                  const queue::MessageFilter& filter) override;
+  Result<bool> suspend(const std::string& destination, bool suspended) override;
+  Result<queue::ActionResult> retryDestination(const std::string& destination) override;
+  Result<void> reload() override { return parts_.reload(); }
+
+ private:
+  struct Survey;
+
+  Shards shards() const;
+  // What the shards know of destinations.
+  Result<Survey> survey();
+  // One filter for each queue key of the destination that the filter names.
+  Result<MessageFilters> byKey(const queue::MessageFilter& filter);
+  Result<queue::ActionResult> retry(const queue::MessageFilter& filter);
+  // Acts on the messages that are seen to match, page by page, and logs what is held or released.
+  Result<queue::ActionResult> actOnPages(MessageAction action, const queue::MessageFilter& filter);
+  void logHeld(MessageAction action, const std::vector<MessageView>& before,
+               const std::vector<MessageView>& after);
+  Result<void> onViews(const std::function<void(DestinationView&)>& what);
+  std::set<std::string> suspendedNames();
+
+  Parts parts_;
+  std::mutex suspending_;  // one change of the suspensions at a time
+};
+
+}  // namespace sluice::relay

@@ -1,0 +1,370 @@
+#include "relay/admin/admin_server.h"
+
+#include <gmock/gmock.h>
+
+#include <nlohmann/json.hpp>
+
+#include "tests/unit/net/http/raw_client.h"
+#include "tests/unit/relay/admin/fake_control.h"
+#include "tests/unit/relay/admin/recording_log.h"
+
+namespace sluice::relay {
+namespace {
+
+using net::bodyOf;
+using net::RawClient;
+using net::statusOf;
+using nlohmann::json;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+constexpr const char* kToken = "s3cret-token";
+
+class AdminServerTest : public ::testing::Test {
+ protected:
+  AdminServerTest() {
+    registry_.addGauge(metrics::names::kQueueMessages, {}, [] { return 7.0; });
+    config_.listen = *Endpoint::parse("127.0.0.1:0");
+    start();
+  }
+  void start() {
+    auto server = AdminServer::create(config_, control_, registry_, log_);
+    ASSERT_TRUE(server) << server.error().detail;
+    server_ = std::move(*server);
+  }
+  std::string ask(const std::string& method, const std::string& path, const std::string& body = "",
+                  const std::string& headers = "") {
+    std::string request = method + " " + path + " HTTP/1.1\r\n" + headers;
+    if (headers.find("Host:") == std::string::npos) request += "Host: localhost:8025\r\n";
+    if (!body.empty() && headers.find("Content-Type") == std::string::npos) {
+      request += "Content-Type: application/json\r\n";
+    }
+    if (!body.empty()) request += "Content-Length: " + std::to_string(body.size()) + "\r\n";
+    RawClient client(server_->port());
+    client.send(request + "\r\n" + body);
+    return client.readAll();
+  }
+  int status(const std::string& method, const std::string& path, const std::string& body = "",
+             const std::string& headers = "") {
+    const std::string answer = ask(method, path, body, headers);
+    if (statusOf(answer) >= 400) {
+      EXPECT_TRUE(json::parse(bodyOf(answer))["error"].is_string()) << answer;
+    }
+    return statusOf(answer);
+  }
+  json body(const std::string& method, const std::string& path, const std::string& body = "") {
+    return json::parse(bodyOf(ask(method, path, body)));
+  }
+
+  FakeControl control_;
+  metrics::Registry registry_;
+  RecordingLog log_;
+  AdminConfig config_;
+  std::unique_ptr<AdminServer> server_;
+};
+
+TEST_F(AdminServerTest, HealthFollowsTheRelay) {
+  EXPECT_EQ(status("GET", "/livez"), 200);
+  EXPECT_EQ(status("GET", "/readyz"), 200);
+  control_.ready = {false, "no disk"};
+  EXPECT_EQ(status("GET", "/livez"), 200);
+  EXPECT_EQ(status("GET", "/readyz"), 503);
+  EXPECT_THAT(ask("GET", "/readyz"), HasSubstr("no disk"));
+}
+
+TEST_F(AdminServerTest, MetricsAreInTheTextFormat) {
+  const std::string answer = ask("GET", "/metrics");
+  EXPECT_THAT(answer, HasSubstr("Content-Type: text/plain; version=0.0.4"));
+  EXPECT_THAT(answer, HasSubstr("\nsluice_queue_messages 7\n"));
+}
+
+TEST_F(AdminServerTest, FrontPageIsStaticAndEscaped) {
+  const std::string answer = ask("GET", "/");
+  EXPECT_THAT(answer, HasSubstr("text/html"));
+  EXPECT_THAT(answer, HasSubstr("1.2.3&lt;b>"));
+  EXPECT_THAT(answer, HasSubstr("default-src 'none'"));
+}
+
+TEST_F(AdminServerTest, QueueHasTheFieldsOfTheContract) {
+  QueueStatus queue;
+  queue.destination = {.destination = "example.net",
+                       .connector = "internet",
+                       .state = "resting",
+                       .connections = 2,
+                       .last_reply = "451 later"};
+  queue.deferred = 4;
+  queue.oldest = WallTime(std::chrono::seconds(1'764'000'000));
+  control_.queue_list = {queue};
+  const json item = body("GET", "/api/v1/queues")["items"][0];
+  EXPECT_EQ(item["destination"], "example.net");
+  EXPECT_EQ(item["state"], "resting");
+  EXPECT_EQ(item["deferred"], 4);
+  EXPECT_EQ(item["oldest"], "2025-11-24T16:00:00.000000Z");
+  EXPECT_TRUE(item["next_attempt"].is_null());
+  for (const char* name : {"connector", "ready", "active", "held", "connections", "last_reply"}) {
+    EXPECT_TRUE(item.contains(name)) << name;
+  }
+  EXPECT_EQ(body("GET", "/api/v1/queues/example.net"), item);
+  EXPECT_EQ(status("GET", "/api/v1/queues/example.org"), 404);
+}
+
+TEST_F(AdminServerTest, QueuesComeInPages) {
+  for (const char* name : {"a.test", "b/c.test", "d.test"}) {
+    control_.queue_list.push_back({.destination = {.destination = name}});
+  }
+  json page = body("GET", "/api/v1/queues?limit=2");
+  EXPECT_EQ(page["items"].size(), 2u);
+  ASSERT_EQ(page["next"], "b/c.test");
+  page = body("GET", "/api/v1/queues?limit=2&cursor=b%2Fc.test");
+  EXPECT_EQ(page["items"][0]["destination"], "d.test");
+  EXPECT_TRUE(page["next"].is_null());
+  EXPECT_EQ(status("GET", "/api/v1/queues/b%2Fc.test"), 200);
+}
+
+TEST_F(AdminServerTest, MessageHasTheFieldsOfTheContract) {
+  control_.addMessage(1);
+  const json message = body("GET", "/api/v1/messages/" + idOf(1).toString());
+  EXPECT_EQ(message["id"], idOf(1).toString());
+  EXPECT_EQ(message["sender"], "<>");
+  EXPECT_EQ(message["size"], 42);
+  EXPECT_EQ(message["state"], "deferred");
+  EXPECT_EQ(message["attempts"], 2);
+  EXPECT_EQ(message["connector"], "apps");
+  EXPECT_EQ(message["next_attempt"], "2025-11-24T16:01:40.000000Z");
+  const json recipient = message["recipients"][0];
+  EXPECT_EQ(recipient["recipient"], "bad\xef\xbf\xbd@example.net");
+  EXPECT_EQ(recipient["destination"], "example.net");
+  EXPECT_EQ(recipient["last_reply"], "451 4.7.1 later");
+  EXPECT_EQ(message["recipients"][1]["state"], "held");
+  EXPECT_TRUE(message["recipients"][1]["next_attempt"].is_null());
+}
+
+TEST_F(AdminServerTest, ListPassesFiltersAndGivesACursor) {
+  control_.addMessage(1);
+  control_.listing.next = idOf(1);
+  const json page = body("GET",
+                         "/api/v1/messages?sender=%3C%3E&recipient=a%40b.test&state=held"
+                         "&older_than=2h&limit=7&destination=b.test&cursor=" +
+                             idOf(9).toString());
+  EXPECT_EQ(page["next"], idOf(1).toString());
+  EXPECT_EQ(control_.last_filter.sender, "<>");
+  EXPECT_EQ(control_.last_filter.recipient, "a@b.test");
+  EXPECT_EQ(control_.last_filter.state, queue::RecipientState::Held);
+  EXPECT_EQ(control_.last_filter.older_than, std::chrono::hours(2));
+  EXPECT_EQ(control_.last_filter.key_or_domain, "b.test");
+  EXPECT_EQ(control_.last_limit, 7u);
+  EXPECT_EQ(control_.last_after, idOf(9));
+}
+
+TEST_F(AdminServerTest, FiltersThatAreNotKnownAreRefused) {
+  for (const char* query :
+       {"sendr=x", "older-than=1h", "limit=0", "limit=1001", "limit=-1", "limit=x", "state=odd",
+        "older_than=x", "older_than=99999999999999999999", "cursor=x",
+        "sender=", "sender=a&sender=b"}) {
+    EXPECT_EQ(status("GET", std::string("/api/v1/messages?") + query), 400) << query;
+  }
+}
+
+TEST_F(AdminServerTest, ContentIsAFileAndNeverAPage) {
+  control_.addMessage(1);
+  const std::string answer = ask("GET", "/api/v1/messages/" + idOf(1).toString() + "/content");
+  EXPECT_THAT(answer, HasSubstr("Content-Type: message/rfc822\r\n"));
+  EXPECT_THAT(answer, HasSubstr("Content-Disposition: attachment; filename=\"" +
+                                idOf(1).toString() + ".eml\""));
+  EXPECT_THAT(answer, HasSubstr("nosniff"));
+  EXPECT_THAT(bodyOf(answer), HasSubstr("hello"));
+}
+
+TEST_F(AdminServerTest, MessagesThatAreNotThereAreNotFound) {
+  for (const std::string& path :
+       {std::string("nothing-like-this"), idOf(2).toString(), idOf(2).toString() + "/content"}) {
+    EXPECT_EQ(status("GET", "/api/v1/messages/" + path), 404) << path;
+  }
+}
+
+TEST_F(AdminServerTest, ActionsAnswerWithCounts) {
+  const json done = body("POST", "/api/v1/messages/hold", R"({"sender":"a@b.test"})");
+  EXPECT_EQ(done, json({{"matched", 3}, {"changed", 2}}));
+  EXPECT_EQ(control_.last_action, MessageAction::Hold);
+  EXPECT_EQ(control_.last_filter.sender, "a@b.test");
+  body("POST", "/api/v1/messages/discard", R"({"ids":[")" + idOf(3).toString() + R"("]})");
+  EXPECT_EQ(control_.last_action, MessageAction::Discard);
+  ASSERT_EQ(control_.last_filter.ids.size(), 1u);
+  EXPECT_EQ(control_.last_filter.ids[0], idOf(3));
+  ASSERT_FALSE(log_.events().empty());
+  EXPECT_EQ(log_.events().back().event, "admin_action");
+}
+
+// An empty object is everything only where that harms nobody.
+TEST_F(AdminServerTest, EverythingMustBeSaidWhereItHurts) {
+  EXPECT_EQ(status("POST", "/api/v1/messages/retry", "{}"), 200);
+  EXPECT_EQ(status("POST", "/api/v1/messages/release", "{}"), 200);
+  const int before = control_.acts;
+  for (const char* action : {"hold", "bounce", "discard"}) {
+    EXPECT_EQ(status("POST", std::string("/api/v1/messages/") + action, "{}"), 400);
+    EXPECT_EQ(status("POST", std::string("/api/v1/messages/") + action), 400);
+    EXPECT_EQ(status("POST", std::string("/api/v1/messages/") + action, R"({"all":false})"), 400);
+    EXPECT_EQ(status("POST", std::string("/api/v1/messages/") + action, R"({"limit":5})"), 400);
+  }
+  EXPECT_EQ(control_.acts, before);
+  EXPECT_EQ(status("POST", "/api/v1/messages/discard", R"({"all":true})"), 200);
+  EXPECT_EQ(control_.acts, before + 1);
+}
+
+TEST_F(AdminServerTest, BodiesThatAreNotUnderstoodChangeNothing) {
+  const std::string id = idOf(1).toString();
+  for (const std::string& bad :
+       {std::string("nonsense"), std::string("[]"), std::string("{"),
+        std::string(R"({"sendr":"x"})"), std::string(R"({"sender":1})"),
+        std::string(R"({"sender":""})"), std::string(R"({"ids":[]})"),
+        std::string(R"({"ids":"x"})"), std::string(R"({"ids":[1]})"),
+        std::string(R"({"ids":["x"]})"), std::string(R"({"all":"yes"})"),
+        R"({"all":true,"sender":"x"})" + std::string(), R"({"ids":[")" + id + R"("],"sender":"x"})",
+        R"({"ids":[")" + id + R"("],"all":true})", std::string(R"({"state":"gone"})"),
+        std::string(R"({"older_than":-5})"), std::string(100'000, '[')}) {
+    EXPECT_EQ(status("POST", "/api/v1/messages/retry", bad), 400) << bad.substr(0, 60);
+  }
+  EXPECT_EQ(control_.acts, 0);
+}
+
+TEST_F(AdminServerTest, LimitChoosesSoManyMessages) {
+  control_.addMessage(1);
+  EXPECT_EQ(status("POST", "/api/v1/messages/discard", R"({"state":"deferred","limit":1})"), 200);
+  ASSERT_EQ(control_.last_filter.ids.size(), 1u);
+  EXPECT_EQ(control_.last_limit, 1u);
+}
+
+TEST_F(AdminServerTest, DestinationsAreSuspendedAndResumed) {
+  EXPECT_EQ(body("POST", "/api/v1/queues/example.net/suspend"),
+            json({{"matched", 1}, {"changed", 1}}));
+  EXPECT_EQ(control_.last_suspended, true);
+  EXPECT_EQ(status("POST", "/api/v1/queues/example.net/resume"), 200);
+  EXPECT_EQ(control_.last_suspended, false);
+  EXPECT_EQ(body("POST", "/api/v1/queues/example.net/retry")["changed"], 5);
+  EXPECT_EQ(status("POST", "/api/v1/queues/example.org/suspend"), 404);
+  EXPECT_EQ(status("POST", "/api/v1/queues/example.net/explode"), 404);
+}
+
+TEST_F(AdminServerTest, ReloadTellsTheMistakes) {
+  EXPECT_EQ(status("POST", "/api/v1/reload"), 200);
+  control_.error = Error{Errc::InvalidArgument, "a.toml:1:2: unknown key"};
+  EXPECT_EQ(status("POST", "/api/v1/reload"), 400);
+  EXPECT_THAT(ask("POST", "/api/v1/reload"), HasSubstr("a.toml:1:2: unknown key"));
+  EXPECT_EQ(control_.reloads, 3);
+}
+
+TEST_F(AdminServerTest, ErrorsHaveTheRightStatus) {
+  control_.error = Error{Errc::Timeout, "a shard did not answer in time"};
+  EXPECT_EQ(status("GET", "/api/v1/queues"), 504);
+  control_.error = Error{Errc::Corrupt, "bad checksum"};
+  EXPECT_EQ(status("GET", "/api/v1/messages"), 500);
+}
+
+TEST_F(AdminServerTest, WrongMethodsAndPathsAreToldApart) {
+  EXPECT_EQ(status("GET", "/api/v1/reload"), 405);
+  EXPECT_EQ(status("GET", "/api/v1/messages/retry"), 405);
+  EXPECT_EQ(status("POST", "/api/v1/status", "{}"), 405);
+  EXPECT_EQ(status("DELETE", "/api/v1/messages/" + idOf(1).toString()), 405);
+  EXPECT_EQ(status("POST", "/metrics", "{}"), 405);
+  for (const char* path : {"/api/v1", "/api/v1/", "/api/v2/status", "/api", "/x", "/livez/x",
+                           "/api/v1/status/x", "/api/v1/../v1/status", "/etc/passwd"}) {
+    EXPECT_EQ(status("GET", path), 404) << path;
+  }
+}
+
+TEST_F(AdminServerTest, OtherSitesAreRefusedEverywhere) {
+  for (const char* path : {"/", "/metrics", "/livez", "/api/v1/status"}) {
+    EXPECT_EQ(status("GET", path, "", "Host: evil.test\r\n"), 403) << path;
+    EXPECT_EQ(status("GET", path, "", "Origin: http://evil.test\r\n"), 403) << path;
+    EXPECT_EQ(status("GET", path, "", "Origin: null\r\n"), 403) << path;
+  }
+  EXPECT_EQ(status("POST", "/api/v1/messages/retry", "{}", "Origin: http://localhost:8025\r\n"),
+            200);
+  EXPECT_EQ(status("POST", "/api/v1/messages/retry", "{}", "Origin: http://localhost\r\n"), 403);
+}
+
+TEST_F(AdminServerTest, FormsOfOtherSitesCannotPost) {
+  for (const char* type :
+       {"text/plain", "application/x-www-form-urlencoded", "multipart/form-data"}) {
+    EXPECT_EQ(status("POST", "/api/v1/messages/retry", "{}",
+                     std::string("Content-Type: ") + type + "\r\n"),
+              415);
+  }
+  EXPECT_EQ(control_.acts, 0);
+  EXPECT_EQ(status("POST", "/api/v1/messages/retry", "{}",
+                   "Content-Type: Application/JSON; charset=utf-8\r\n"),
+            200);
+}
+
+class AdminServerWithToken : public AdminServerTest {
+ protected:
+  AdminServerWithToken() {
+    server_.reset();
+    config_.token = kToken;
+    config_.hosts = {"Relay.Example.com"};
+    start();
+  }
+  static std::string bearer(const std::string& token) {
+    return "Authorization: Bearer " + token + "\r\n";
+  }
+};
+
+TEST_F(AdminServerWithToken, OnlyHealthMetricsAndThePageAreOpen) {
+  for (const char* path : {"/", "/livez", "/readyz", "/metrics"}) {
+    EXPECT_EQ(status("GET", path), 200) << path;
+  }
+  for (const char* method : {"GET", "POST", "PUT", "DELETE"}) {
+    for (const char* path :
+         {"/api/v1/status", "/api/v1/queues", "/api/v1/queues/x/suspend", "/api/v1/messages",
+          "/api/v1/messages/discard", "/api/v1/reload", "/api/v1/no-such-path"}) {
+      EXPECT_EQ(status(method, path, std::string(method) == "POST" ? R"({"all":true})" : ""), 401)
+          << method << path;
+    }
+  }
+  EXPECT_EQ(control_.acts + control_.reloads, 0);
+}
+
+TEST_F(AdminServerWithToken, TheTokenOpens) {
+  EXPECT_EQ(status("GET", "/api/v1/status", "", bearer(kToken)), 200);
+  EXPECT_EQ(status("GET", "/api/v1/status", "", "Authorization: bearer s3cret-token\r\n"), 200);
+  for (const char* wrong : {"", "s3cret-toke", "s3cret-token ", "s3cret-tokenx", "S3CRET-TOKEN"}) {
+    EXPECT_EQ(
+        status("GET", "/api/v1/status", "",
+               std::string("Authorization: Bearer") + (*wrong == 0 ? "" : " ") + wrong + "x\r\n"),
+        401);
+  }
+  EXPECT_EQ(status("GET", "/api/v1/status", "", "Authorization: Basic s3cret-token\r\n"), 401);
+}
+
+TEST_F(AdminServerWithToken, AReloadRotatesTokenAndHosts) {
+  EXPECT_EQ(status("GET", "/livez", "", "Host: relay.example.com:8025\r\n"), 200);
+  config_.token = "another";
+  config_.hosts.clear();
+  server_->reconfigure(config_);
+  EXPECT_EQ(status("GET", "/api/v1/status", "", bearer(kToken)), 401);
+  EXPECT_EQ(status("GET", "/api/v1/status", "", bearer("another")), 200);
+  EXPECT_EQ(status("GET", "/livez", "", "Host: relay.example.com:8025\r\n"), 403);
+}
+
+TEST_F(AdminServerWithToken, GuessingIsStopped) {
+  int refused = 0;
+  for (int i = 0; i < 60; ++i) {
+    refused += status("GET", "/api/v1/status", "", bearer("guess")) == 429 ? 1 : 0;
+  }
+  EXPECT_GE(refused, 30);
+  EXPECT_EQ(status("GET", "/livez"), 200);
+}
+
+TEST(AdminServerStart, NeedsATokenWhereOthersCanAsk) {
+  FakeControl control;
+  metrics::Registry registry;
+  RecordingLog log;
+  AdminConfig config;
+  config.listen = *Endpoint::parse("0.0.0.0:0");
+  const auto server = AdminServer::create(config, control, registry, log);
+  ASSERT_FALSE(server);
+  EXPECT_EQ(server.error().code, Errc::InvalidArgument);
+}
+
+}  // namespace
+}  // namespace sluice::relay

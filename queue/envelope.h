@@ -11,7 +11,7 @@
 namespace sluice::queue {
 
 enum class BodyType : uint8_t { SevenBit, EightBitMime };  // RFC 6152
-enum class Ret : uint8_t { Unset, Full, Headers };          // RFC 3461 section 4.3
+enum class Ret : uint8_t { Unset, Full, Headers };         // RFC 3461 section 4.3
 
 // RFC 3461 section 4.1. Unset lets the default rule: FAILURE, and DELAY as the relay decides.
 struct Notify {

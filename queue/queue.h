@@ -6,10 +6,10 @@
 // lane modulo shards after a restart with another number). Everything of a ShardQueue happens on
 // its loop's thread; nothing there blocks.
 //
-// Recipients of a message are queued in groups: those that leave under one *queue key* (a lower-case
-// recipient domain, or the name of a smart-host connector: "=name"), at most kMaxGroup of them.
-// A key's ready groups are kept in memory up to a window; the rest is keys on disk, read in due
-// order when the window empties.
+// Recipients of a message are queued in groups: those that leave under one *queue key* (a
+// lower-case recipient domain, or the name of a smart-host connector: "=name"), at most kMaxGroup
+// of them. A key's ready groups are kept in memory up to a window; the rest is keys on disk, read
+// in due order when the window empties.
 #pragma once
 
 #include <cstdint>
@@ -30,18 +30,44 @@
 #include "queue/message_id.h"
 #include "queue/recipient_state.h"
 
+namespace rocksdb {
+class Env;
+}  // namespace rocksdb
+
 namespace sluice::queue {
 
 using QueueKey = std::string;
 
+// Most recipients of one group; larger ones are split when they are queued.
+inline constexpr size_t kMaxGroup = 1000;
+
+// What the store has to tell people, beside its counters: one log line each.
+struct StoreEvent {
+  enum class What : uint8_t {
+    RecoveryDropped,  // the log's torn end was cut off at the start; `detail` says how much
+    Quarantined,      // a message cannot be read; it is neither delivered nor dropped
+    WriteFailed,      // no commits are taken until the store is open again
+    Reopened,         // commits are taken again
+    ReopenFailed,     // still not; tried again
+    Damaged,          // stored bytes that belong to no known message fail their checksum
+  } what = What::Damaged;
+  std::string id;  // of the message, for Quarantined
+  std::string detail;
+};
+
 struct QueueOptions {
-  std::string directory;  // data_dir; made if missing, mode 0700
+  std::string directory;                          // data_dir; made if missing, mode 0700
   uint64_t memory_bytes = 256ull << 20;           // content kept in memory
   uint64_t database_memory_bytes = 256ull << 20;  // write buffers and cache
   uint64_t disk_reserve_bytes = 1ull << 30;
   std::chrono::milliseconds commit_timeout{60'000};
-  size_t window_groups = 1000;      // ready groups of one key in memory
-  size_t max_loaded_messages = 20'000;  // a shard
+  size_t window_groups = 1000;            // ready groups of one key in memory
+  size_t max_loaded_messages = 20'000;    // a shard
+  const Clock* clock = &Clock::system();  // wall and steady time of dues and ids
+  // Dues are looked at again at least this often, so that a moved clock is noticed.
+  std::chrono::milliseconds recheck_interval{1000};
+  std::function<void(const StoreEvent&)> on_event;  // any thread; must not call the queue
+  rocksdb::Env* env = nullptr;                      // for tests: a file system that fails
 };
 
 // Recipients (indexes into Envelope::recipients) that are to be queued under one key.
@@ -108,8 +134,8 @@ struct Settlement {
     Held,      // until released
   } what = What::Ended;
   WallTime due{};
-  QueueKey key;            // empty: the same; else it moves to this key
-  std::string last_reply;  // "host [address] said: 451 4.7.1 ..." or our own words
+  QueueKey key;                 // empty: the same; else it moves to this key
+  std::string last_reply;       // "host [address] said: 451 4.7.1 ..." or our own words
   bool delay_notified = false;  // a delay notice goes out in this step
   bool count_attempt = true;
 };
@@ -200,7 +226,8 @@ class ShardQueue {
                       std::vector<NewMessage> notices, Task done) = 0;
   // Looks through the queue key's waiting groups for ones accepted before `notice_before` (and not
   // yet notified) or before `expire_before`; gives each to onOverdue.
-  virtual void sweepOverdue(const QueueKey& key, WallTime notice_before, WallTime expire_before) = 0;
+  virtual void sweepOverdue(const QueueKey& key, WallTime notice_before,
+                            WallTime expire_before) = 0;
 
   // Looking and acting. Only this shard's messages; results come on the loop.
   virtual std::vector<KeyStatus> status() const = 0;
@@ -217,16 +244,16 @@ class ShardQueue {
 
 // What the store says of itself; any thread.
 struct StoreHealth {
-  bool ready = false;         // opened, walked far enough to deliver, and taking commits
-  bool writable = true;       // false after a failed write, until reopened
-  bool space = true;          // false below the disk reserve
+  bool ready = false;    // opened, walked far enough to deliver, and taking commits
+  bool writable = true;  // false after a failed write, until reopened
+  bool space = true;     // false below the disk reserve
   uint64_t disk_free_bytes = 0;
   uint64_t content_bytes = 0;  // content in memory now
   uint64_t recovery_dropped_bytes = 0;
   uint64_t quarantined_messages = 0;
   bool walk_complete = false;  // all counts are exact
   uint64_t messages = 0;
-  std::string why_not;         // in words, when not ready
+  std::string why_not;  // in words, when not ready
 };
 
 class Queue {

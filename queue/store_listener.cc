@@ -1,0 +1,66 @@
+// How RocksDB's own log lines and background errors are understood.
+#include "queue/store_listener.h"
+
+#include <cstdarg>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include "net/base/clock.h"
+
+namespace sluice::queue {
+namespace {
+
+// RocksDB (db/db_impl/db_impl_open.cc, LogReporter) says "...: dropping %d bytes; ...".
+constexpr const char* kDropping = "dropping ";
+constexpr int64_t kTellEverySeconds = 60;
+
+}  // namespace
+
+DropCounter::DropCounter(std::shared_ptr<rocksdb::Logger> target,
+                         std::shared_ptr<std::atomic<uint64_t>> dropped)
+    : rocksdb::Logger(target->GetInfoLogLevel()),
+      target_(std::move(target)),
+      dropped_(std::move(dropped)) {}
+
+void DropCounter::listen(const char* format, va_list arguments) {
+  if (!std::strstr(format, kDropping)) return;
+  char line[512];
+  va_list copy;
+  va_copy(copy, arguments);
+  std::vsnprintf(line, sizeof line, format, copy);
+  va_end(copy);
+  if (const char* at = std::strstr(line, kDropping)) {
+    const long long bytes = std::atoll(at + std::strlen(kDropping));
+    if (bytes > 0) dropped_->fetch_add(static_cast<uint64_t>(bytes), std::memory_order_relaxed);
+  }
+}
+
+void DropCounter::Logv(const char* format, va_list arguments) {
+  listen(format, arguments);
+  target_->Logv(format, arguments);
+}
+
+void DropCounter::Logv(const rocksdb::InfoLogLevel level, const char* format, va_list arguments) {
+  listen(format, arguments);
+  target_->Logv(level, format, arguments);
+}
+
+void DropCounter::Flush() { target_->Flush(); }
+
+void DamageListener::OnBackgroundError(rocksdb::BackgroundErrorReason reason,
+                                       rocksdb::Status* error) {
+  const bool background = reason == rocksdb::BackgroundErrorReason::kCompaction ||
+                          reason == rocksdb::BackgroundErrorReason::kFlush;
+  if (!background || !error->IsCorruption()) return;
+  const auto now = std::chrono::duration_cast<std::chrono::seconds>(
+                       std::chrono::steady_clock::now().time_since_epoch())
+                       .count();
+  int64_t last = last_told_s_.load();
+  if ((last == 0 || now - last >= kTellEverySeconds) &&
+      last_told_s_.compare_exchange_strong(last, now) && on_event_)
+    on_event_({StoreEvent::What::Damaged, "", error->ToString()});
+  if (reason == rocksdb::BackgroundErrorReason::kCompaction) *error = rocksdb::Status::OK();
+}
+
+}  // namespace sluice::queue

@@ -1,6 +1,5 @@
 """Content at the edge of what mail may be: passes byte for byte, or is refused; never costs more than its
 size (HC9, HC10, HC17)."""
-import time
 
 import pytest
 

@@ -64,7 +64,8 @@ def corpus():
 
 def _made():
     crlf = b"\r\n"
-    head = b"From: a@here.test" + crlf + b"To: b@there.test" + crlf
+    head = b"From: a@here.test" + crlf + b"To: b@there.test" + crlf \
+        + b"Date: Tue, 24 Nov 2026 09:00:00 +0000" + crlf + b"Message-ID: <corpus@here.test>" + crlf
     base64_line = b"QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWZnaGlqa2xtbm9wcXJzdHV2d3h5ejAx" + crlf
     return [
         ("plain", head + b"Subject: plain" + crlf * 2 + b"Hello." + crlf),

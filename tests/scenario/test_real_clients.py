@@ -1,0 +1,115 @@
+"""Programs that people use speak to it, and it to them: swaks, msmtp, smtplib, aiosmtpd, Postfix, Exim, OpenSMTPD."""
+import shutil
+import smtplib
+import subprocess
+
+import pytest
+
+from support import peers
+from support.mail import SENDER, corpus, without_trace
+from support.ports import free_port
+from support.relay import smart_host
+from support.waiting import wait_until
+
+SEND = [("swaks", "swaks"), ("msmtp", "msmtp"), ("smtplib", None)]
+
+
+def send_with(program, relay, recipient, content, folder):
+    if program == "swaks":
+        path = folder / "message"
+        path.write_bytes(content)
+        # swaks takes a file of LF or CRLF lines, and needs to be told that its text is whole.
+        subprocess.run(["swaks", "--server", "127.0.0.1", "--port", str(relay.port), "--from", "sender@here.test", "--to",
+                        recipient, "--data", f"@{path}", "--silent", "1"], check=True, timeout=30)
+    elif program == "msmtp":
+        subprocess.run(["msmtp", "--host=127.0.0.1", f"--port={relay.port}", "--from=sender@here.test", "--auth=off",
+                        "--tls=off", "--file=/dev/null", recipient], input=content.replace(b"\r\n", b"\n"), check=True,
+                       timeout=30)
+    else:
+        with smtplib.SMTP("127.0.0.1", relay.port, timeout=30) as client:
+            assert client.sendmail("sender@here.test", [recipient], content) == {}
+
+
+@pytest.mark.parametrize("program,needs", SEND, ids=[p for p, _ in SEND])
+def test_a_client_that_people_use(start_relay, server, tmp_path, program, needs):
+    if needs and not shutil.which(needs):
+        pytest.skip(f"{needs} is not installed")
+    relay = start_relay(send=[smart_host(server)])
+    sent = dict(corpus())
+    for name, content in sent.items():
+        if program == "swaks" and name in ("spaces", "no_body"):
+            continue  # it trims what it is given
+        send_with(program, relay, f"{name}@there.test", content, tmp_path)
+    expected = len(sent) - (2 if program == "swaks" else 0)
+    for message in server.wait_messages(expected):
+        name = message.paths[0][1:].split("@")[0]
+        got, wanted = without_trace(message.content), sent[name]
+        if program == "swaks":
+            got, wanted = got.rstrip(b"\r\n"), wanted.rstrip(b"\r\n")  # it adds an empty line
+        assert got == wanted, name
+
+
+def test_a_server_that_people_use(start_relay, tmp_path):
+    """aiosmtpd as destination."""
+    controller = pytest.importorskip("aiosmtpd.controller")
+    got = []
+
+    class Handler:
+        async def handle_DATA(self, session, transaction):
+            got.append((transaction.mail_from, list(transaction.rcpt_tos), transaction.original_content))
+            return "250 2.0.0 taken"
+    server = controller.Controller(Handler(), hostname="127.0.1.1", port=free_port(), enable_SMTPUTF8=True)
+    server.start()
+    try:
+        server.address = "127.0.1.1"
+        relay = start_relay(send=[smart_host(server)])
+        sent = dict(corpus())
+        for name, content in sent.items():
+            relay.deliver_in(SENDER, [f"<{name}@there.test>"], content)
+        wait_until(lambda: len(got) == len(sent), what="all arrived")
+        for sender, recipients, content in got:
+            assert sender == "sender@here.test"
+            assert without_trace(content) == sent[recipients[0].split("@")[0]]
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="module")
+def peer_root():
+    return peers.unpack()
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize("kind", peers.KINDS)
+def test_a_relay_that_people_use_behind_us(start_relay, server, tmp_path, peer_root, kind):
+    """sluice -> peer -> sink: the content arrives as it was, but for the trace fields."""
+    peer = peers.make(kind, peer_root, tmp_path / "peer", next_hop=server)
+    with peer:
+        relay = start_relay(send=[smart_host(peer)])
+        for name, content in corpus():
+            relay.deliver_in(SENDER, [f"<{name}@there.test>"], content)
+        compare_contents(server, dict(corpus()), hops=2, kind=kind)
+        relay.drain()
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize("kind", peers.KINDS)
+def test_a_relay_that_people_use_in_front_of_us(start_relay, server, tmp_path, peer_root, kind):
+    """client -> peer -> sluice -> sink."""
+    relay = start_relay(send=[smart_host(server)])
+    relay.address = "127.0.0.1"
+    with peers.make(kind, peer_root, tmp_path / "peer", next_hop=relay) as peer:
+        with smtplib.SMTP(peer.address, peer.port, timeout=30) as client:
+            for name, content in corpus():
+                client.sendmail("sender@here.test", [f"{name}@there.test"], content)
+        compare_contents(server, dict(corpus()), hops=2, kind=kind)
+
+
+def compare_contents(server, sent, hops, kind):
+    wanted = dict(sent)
+    for message in server.wait_messages(len(wanted), 60):
+        name = message.paths[0][1:].split("@")[0]
+        content = message.content
+        for _ in range(hops):
+            content = without_trace(content)
+        assert content == wanted[name], (kind, name)

@@ -63,9 +63,10 @@ Result<std::vector<Endpoint>> systemServers() {
   return servers;
 }
 
-bool worthAnotherAttempt(int status) {
-  return status == ARES_ETIMEOUT || status == ARES_ECONNREFUSED || status == ARES_EOF;
-}
+// c-ares says ECONNREFUSED when servers answer SERVFAIL, NOTIMP or REFUSED, too. All of them had
+// their turn then, and recursive servers remember a failure for some seconds: asking at once again
+// would only add load.
+bool worthAnotherAttempt(int status) { return status == ARES_ETIMEOUT; }
 
 }  // namespace
 
@@ -306,7 +307,7 @@ void DnsTransport::settleOne(Question& question) {
   if (worthAnotherAttempt(status)) {
     return finish(question, fail(Errc::Timeout, "no answer from the name servers in time"));
   }
-  finish(question, fail(Errc::DnsFailed, std::string("name servers: ") + ares_strerror(status)));
+  finish(question, fail(Errc::DnsFailed, "the name servers fail, refuse, or are not there"));
 }
 
 void DnsTransport::finish(Question& question, Result<std::string> result) {

@@ -61,7 +61,7 @@ def test_its_consequence(relay, bad, stage, reply, verdict):
     wait_until(lambda: bad.open_now == 0, 5, "no connection left from before")
     bad.forget()
     bad.on(stage, reply)
-    relay.api("POST", "/api/v1/messages/discard", {})
+    relay.api("POST", "/api/v1/messages/discard", {"all": True})
     name = f"x{TABLE.index((stage, reply, verdict))}"
     seen = relay.log.mark()
     message_id = relay.deliver_in(SENDER, [f"<{name}@bad.test>"], SIMPLE)

@@ -21,6 +21,7 @@ class HostileDns : public ResolverTest {
     return options_.timeout * options_.attempts * static_cast<int>(options_.servers.size());
   }
   void expectFailureInTime(const std::string& name) {
+    giveUpSoon();
     const SteadyTime begun = std::chrono::steady_clock::now();
     EXPECT_EQ(codeOf(mx(name)), Errc::DnsFailed);
     EXPECT_LT(std::chrono::steady_clock::now() - begun,
@@ -191,7 +192,7 @@ const Broken kBroken[] = {
 
 class BrokenMessage : public HostileDns, public testing::WithParamInterface<Broken> {};
 TEST_P(BrokenMessage, IsAFailureAndNothingWorse) {
-  options_.timeout = std::chrono::milliseconds(100);
+  options_.attempts = 5;
   server_.on("broken.test", DnsType::Mx, [](const FakeQuery& query) {
     return FakeReply{.messages = {GetParam().message(query)}};
   });

@@ -57,6 +57,7 @@ INSTANTIATE_TEST_SUITE_P(Rcodes, FailingServer,
                                          DnsRcode::NotImp, DnsRcode{9}));
 
 TEST_F(ResolverTest, TakesSilenceForATemporaryFailure) {
+  giveUpSoon();
   server_.otherwise(silent);
   EXPECT_EQ(codeOf(mx("example.com")), Errc::DnsFailed);
   EXPECT_EQ(server_.count(), 2u);  // attempts
@@ -212,6 +213,7 @@ TEST_F(ResolverTest, CallsAnswersSecureOnlyIfAllOfTheWayIs) {
 }
 
 TEST_F(ResolverTest, AsksTheNextServerWhenOneFails) {
+  giveUpSoon();
   FakeNameServer broken;
   broken.otherwise([](const FakeQuery& query) { return Answer(query).rcode(DnsRcode::ServFail); });
   FakeNameServer dead;

@@ -127,6 +127,7 @@ class QueueHarness {
     for (auto& loop : loops_) loop->stop();
     for (auto& thread : threads_) thread.join();
     threads_.clear();
+    if (before_close) before_close();  // Works end before their queue
     if (queue) queue->close();
     queue.reset();
     loops_.clear();
@@ -326,6 +327,7 @@ class QueueHarness {
   QueueOptions options;
   std::unique_ptr<QueueMetrics> metrics;
   std::function<void(size_t, Listener&)> prepare_listener;
+  std::function<void()> before_close;
   std::vector<std::unique_ptr<Listener>> listeners;
   std::unique_ptr<Queue> queue;
 

@@ -60,6 +60,13 @@ Result<void> probeListener(const Endpoint& at) {
 
 Result<int> bindListener(const Endpoint& at) { return bindSocket(at, true); }
 
+Endpoint localEndpoint(int socket) {
+  sockaddr_storage address{};
+  socklen_t length = sizeof address;
+  ::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &length);
+  return Endpoint::from(reinterpret_cast<const sockaddr&>(address));
+}
+
 Listener::Listener(Loop& loop, OnConnection on_connection)
     : loop_(loop), on_connection_(std::move(on_connection)) {}
 

@@ -16,6 +16,8 @@ namespace sluice::net {
 // that a port that is taken stops the start and never half of it.
 // Errors: Exists (address in use), InvalidArgument (not ours), Io.
 Result<int> bindListener(const Endpoint& at);
+// What a bound socket is bound to.
+Endpoint localEndpoint(int socket);
 // Whether nobody else has the port: another process could share it with us by SO_REUSEPORT unseen.
 // Errors as above.
 Result<void> probeListener(const Endpoint& at);

@@ -68,8 +68,10 @@ void ClientSession::nextHost() {
   state_ = State::Resolving;
   // The answer may come from within the call, and ask for the next host's addresses in turn.
   const size_t turn = next_host_;
-  auto lookup = context_.resolver.addresses(
-      host_.name, [this](Result<net::AddressAnswer> answer) { onAddresses(std::move(answer)); });
+  const auto done = [this](Result<net::AddressAnswer> answer) { onAddresses(std::move(answer)); };
+  auto lookup = hops_->connector->route == Route::SmartHost
+                    ? context_.resolver.smartHostAddresses(host_.name, done)
+                    : context_.resolver.addresses(host_.name, done);
   if (turn == next_host_) lookup_ = std::move(lookup);
 }
 

@@ -1,0 +1,78 @@
+// sluice serve: run the relay in the foreground until it is told to stop.
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include <csignal>
+#include <ostream>
+
+#include "relay/cli/commands.h"
+#include "relay/relay.h"
+
+namespace sluice::relay {
+namespace {
+
+LogLevel levelOf(const std::string& name) {
+  if (name == "debug") return LogLevel::Debug;
+  if (name == "warn") return LogLevel::Warn;
+  if (name == "error") return LogLevel::Error;
+  return LogLevel::Info;
+}
+
+// Every connection is a file descriptor: as many as we are allowed.
+void raiseFileLimit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+// Blocked in every thread that is started from here on; serve() waits for them.
+sigset_t blockSignals() {
+  std::signal(SIGPIPE, SIG_IGN);
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int number : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, number);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  return signals;
+}
+
+int serve(CliContext& context) {
+  ::umask(077);
+  const sigset_t signals = blockSignals();
+  LoadedConfig loaded = context.loadConfig();
+  if (!reportMistakes(loaded, context.err)) return kExitFailed;
+  raiseFileLimit();
+  LogOptions log_options;
+  log_options.level = levelOf(loaded.config.log.level);
+  log_options.json = loaded.config.log.format != "text";
+  const auto log = EventLog::create(log_options);
+  auto relay = Relay::start(
+      std::move(loaded.config), [&context] { return context.loadConfig(); }, *log);
+  if (!relay) {
+    context.err << "sluice: " << relay.error().detail << std::endl;
+    return kExitFailed;
+  }
+  for (;;) {
+    int number = 0;
+    if (sigwait(&signals, &number) != 0) continue;
+    if (number != SIGHUP) break;
+    (void)(*relay)->reload();  // says in the log how it went
+  }
+  (*relay)->stop();
+  return kExitOk;
+}
+
+}  // namespace
+
+void addServeCommand(CLI::App& app, CliContext& context) {
+  CLI::App* command = app.add_subcommand("serve", "Run the relay in the foreground");
+  addConfigOption(*command, context);
+  command->footer(
+      "SIGTERM and SIGINT drain and stop, SIGHUP reloads the configuration.\n\n"
+      "Example:\n  sluice serve --config /etc/sluice/sluice.toml");
+  command->callback([&context] { context.exit_code = serve(context); });
+}
+
+}  // namespace sluice::relay

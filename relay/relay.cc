@@ -1,0 +1,325 @@
+#include "relay/relay.h"
+
+#include <fmt/format.h>
+
+#include <condition_variable>
+#include <utility>
+
+#include "net/listener.h"
+#include "relay/config/build_version.h"
+#include "relay/config/machine.h"
+#include "relay/config/reload.h"
+
+namespace sluice::relay {
+namespace {
+
+constexpr std::chrono::seconds kAbortTime{3};    // for what a drain that took too long leaves
+constexpr std::chrono::seconds kAnswerTime{10};  // of a loop, to anything else
+
+std::string joined(const std::vector<std::string>& lines, std::string_view between) {
+  std::string out;
+  for (const std::string& line : lines) {
+    if (!out.empty()) out += between;
+    out += line;
+  }
+  return out;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Relay>> Relay::start(Config config, LoadConfig load_again, EventLog& log) {
+  std::unique_ptr<Relay> relay(new Relay(Plan::of(std::move(config)), std::move(load_again), log));
+  RETURN_IF_ERROR(relay->begin());
+  return relay;
+}
+
+Relay::Relay(Plan plan, LoadConfig load_again, EventLog& log)
+    : log_(log),
+      load_again_(std::move(load_again)),
+      started_at_(Clock::system().wall()),
+      plan_(std::move(plan)) {}
+
+Relay::~Relay() {
+  if (!stopped_) stop();
+}
+
+Result<void> Relay::begin() {
+  const Config& config = *plan_.config;
+  shard_count_ = static_cast<size_t>(config.shards > 0 ? config.shards : usableCores());
+  makeMetrics(config);
+  RETURN_IF_ERROR(bindAll());
+  for (size_t i = 0; i < shard_count_; ++i) {
+    ASSIGN_OR_RETURN(auto loop, net::Loop::create());
+    loops_.push_back(std::move(loop));
+  }
+  RETURN_IF_ERROR(openQueue());
+  RETURN_IF_ERROR(makeShards());
+  for (const auto& loop : loops_) threads_.emplace_back([raw = loop.get()] { raw->run(); });
+  RETURN_IF_ERROR(startAdmin());
+  registerMetrics();
+  RETURN_IF_ERROR(control_->restoreSuspensions());
+  RETURN_IF_ERROR(listenOnAll());
+  queue_->startRecovery();
+  log_.log({LogLevel::Info,
+            "started",
+            {{"version", std::string(sluiceVersion())},
+             {"hostname", config.hostname},
+             {"shards", static_cast<int64_t>(shard_count_)},
+             {"admin", Endpoint{config.admin.listen.address, admin_->port()}.toString()}}});
+  return {};
+}
+
+void Relay::makeMetrics(const Config& config) {
+  for (size_t i = 0; i < shard_count_; ++i) {
+    ShardMetrics& shard = shard_metrics_.emplace_back();
+    for (const SendConfig& connector : config.send) {
+      shard.send[connector.name] = std::make_unique<ConnectorMetrics>();
+    }
+    for (const ReceiveConfig& connector : config.receive) {
+      shard.receive[connector.name] = std::make_unique<AcceptMetrics>();
+    }
+  }
+  for (const ReceiveConfig& connector : config.receive) {
+    connections_[connector.name] = std::make_unique<ConnectionCount>();
+  }
+}
+
+// Binds every address for every shard before anything listens: all or nothing.
+Result<void> Relay::bindAll() {
+  for (const ReceiveConfig& connector : plan_.config->receive) {
+    for (const Endpoint& at : connector.listen) {
+      if (at.port != 0) RETURN_IF_ERROR(net::probeListener(at));
+    }
+  }
+  for (const ReceiveConfig& connector : plan_.config->receive) {
+    for (Endpoint at : connector.listen) {
+      Bound bound{connector.name, at, {}};
+      for (size_t i = 0; i < shard_count_; ++i) {
+        ASSIGN_OR_RETURN(const int socket, net::bindListener(bound.at));
+        bound.sockets.push_back(socket);
+        bound.at = net::localEndpoint(socket);  // a port of the kernel's choice is one for all
+      }
+      bound_.push_back(std::move(bound));
+    }
+  }
+  return {};
+}
+
+Result<void> Relay::openQueue() {
+  const Config& config = *plan_.config;
+  queue::QueueOptions options;
+  options.directory = config.data_dir;
+  if (config.queue.memory > 0) options.memory_bytes = config.queue.memory;
+  options.database_memory_bytes = config.queue.database_memory;
+  options.disk_reserve_bytes = config.queue.disk_reserve;
+  options.commit_timeout = config.queue.commit_timeout;
+  options.on_event = [this](const queue::StoreEvent& event) { onStoreEvent(event); };
+  std::vector<net::Loop*> loops;
+  for (const auto& loop : loops_) loops.push_back(loop.get());
+  ASSIGN_OR_RETURN(queue_, queue::Queue::open(options, loops, queue_metrics_));
+  return {};
+}
+
+Result<void> Relay::makeShards() {
+  std::vector<Endpoint> own;
+  for (const Bound& bound : bound_) own.push_back(bound.at);
+  const Shard::Shared shared{*queue_, log_, budgets_, connections_, own};
+  for (size_t i = 0; i < shard_count_; ++i) {
+    ASSIGN_OR_RETURN(auto shard, Shard::create(i, *loops_[i], shard_metrics_[i], plan_, shared));
+    shards_.push_back(std::move(shard));
+  }
+  return {};
+}
+
+Result<void> Relay::startAdmin() {
+  RelayControl::Parts parts{*queue_,
+                            {},
+                            {},
+                            log_,
+                            [this] { return status(); },
+                            [this] { return reload(); },
+                            [this] {
+                              std::vector<queue::QueueKey> keys;
+                              const std::lock_guard lock(plan_mutex_);
+                              for (const SendConfig& connector : plan_.config->send) {
+                                if (connector.route == Route::SmartHost) {
+                                  keys.push_back("=" + connector.name);
+                                }
+                              }
+                              return keys;
+                            }};
+  for (const auto& loop : loops_) parts.loops.push_back(loop.get());
+  for (const auto& shard : shards_) parts.views.push_back(&shard->dispatcher());
+  control_ = std::make_unique<RelayControl>(std::move(parts));
+  ASSIGN_OR_RETURN(admin_, AdminServer::create(plan_.config->admin, *control_, registry_, log_));
+  return {};
+}
+
+Result<void> Relay::listenOnAll() {
+  std::mutex mutex;
+  Result<void> result;
+  for (const Bound& bound : bound_) {
+    const bool answered = onShards(
+        [&](Shard& shard, size_t index, Task done) {
+          const int socket = std::exchange(const_cast<Bound&>(bound).sockets[index], -1);
+          auto listening = shard.listen(bound.connector, socket);
+          const std::lock_guard lock(mutex);
+          if (!listening) result = listening;
+          done();
+        },
+        kAnswerTime);
+    if (!answered) return fail(Errc::Timeout, "the event loops do not answer");
+    RETURN_IF_ERROR(result);
+    log_.log({LogLevel::Info,
+              "listening",
+              {{"connector", bound.connector}, {"address", bound.at.toString()}}});
+  }
+  return {};
+}
+
+RelayStatus Relay::status() const {
+  RelayStatus status;
+  status.version = std::string(sluiceVersion());
+  {
+    const std::lock_guard lock(plan_mutex_);
+    status.hostname = plan_.config->hostname;
+  }
+  status.started_at = started_at_;
+  status.shards = shard_count_;
+  status.draining = draining_;
+  const queue::StoreHealth health = queue_->health();
+  status.ready = health.ready && !draining_;
+  if (draining_) {
+    status.why_not_ready = "draining";
+  } else if (!health.ready) {
+    status.why_not_ready = health.why_not;
+  }
+  return status;
+}
+
+void Relay::onStoreEvent(const queue::StoreEvent& event) {
+  using What = queue::StoreEvent::What;
+  const char* name = "store_damaged";
+  LogLevel level = LogLevel::Error;
+  switch (event.what) {
+    case What::RecoveryDropped:
+      name = "recovery_dropped";
+      level = LogLevel::Warn;
+      break;
+    case What::Quarantined:
+      name = "quarantined";
+      break;
+    case What::WriteFailed:
+      name = "store_failed";
+      break;
+    case What::Reopened:
+      name = "store_reopened";
+      level = LogLevel::Warn;
+      break;
+    case What::ReopenFailed:
+      name = "store_reopen_failed";
+      break;
+    case What::Damaged:
+      break;
+  }
+  LogEvent out{level, name, {{"detail", event.detail}}};
+  if (!event.id.empty()) out.fields.insert(out.fields.begin(), {"id", event.id});
+  log_.log(std::move(out));
+}
+
+bool Relay::onShards(const std::function<void(Shard&, size_t, Task)>& what, Duration limit) {
+  struct Waiting {
+    std::mutex mutex;
+    std::condition_variable changed;
+    size_t left;
+  };
+  auto waiting = std::make_shared<Waiting>();
+  waiting->left = shards_.size();
+  for (size_t i = 0; i < shards_.size(); ++i) {
+    loops_[i]->post([this, i, what, waiting] {
+      what(*shards_[i], i, [waiting] {
+        const std::lock_guard lock(waiting->mutex);
+        --waiting->left;
+        waiting->changed.notify_all();
+      });
+    });
+  }
+  std::unique_lock lock(waiting->mutex);
+  return waiting->changed.wait_for(lock, limit, [&] { return waiting->left == 0; });
+}
+
+Result<void> Relay::reload() {
+  const LoadedConfig loaded = load_again_();
+  const std::lock_guard lock(plan_mutex_);
+  const auto refuse = [this](std::vector<std::string> reasons) -> Result<void> {
+    reload_failures_.add();
+    const std::string text = joined(reasons, "\n");
+    log_.log({LogLevel::Error, "reload_failed", {{"reason", text}}});
+    return fail(Errc::InvalidArgument, text);
+  };
+  if (!loaded.ok()) {
+    std::vector<std::string> lines;
+    for (const ConfigMistake& mistake : loaded.mistakes) lines.push_back(mistake.toString());
+    return refuse(std::move(lines));
+  }
+  const auto restart = changesForRestart(*plan_.config, loaded.config);
+  if (!restart.empty()) {
+    return refuse({"needs a restart, nothing was changed: " + joined(restart, ", ")});
+  }
+  const Plan next = Plan::of(loaded.config);
+  const bool applied = onShards(
+      [next](Shard& shard, size_t, Task done) {
+        shard.apply(next);
+        done();
+      },
+      kAnswerTime);
+  if (!applied) return fail(Errc::Timeout, "the event loops do not answer");
+  plan_ = next;
+  admin_->reconfigure(plan_.config->admin);
+  registerSendConnectors();
+  log_.log({LogLevel::Info, "reloaded", {}});
+  return {};
+}
+
+bool Relay::stop() {
+  stopped_ = true;
+  draining_ = true;
+  bool in_time = true;
+  if (!threads_.empty()) {
+    log_.log({LogLevel::Info, "draining", {}});
+    in_time = drainShards();
+    admin_.reset();
+    control_.reset();
+    onShards(
+        [this](Shard&, size_t index, Task done) {
+          shards_[index].reset();
+          done();
+        },
+        kAnswerTime);
+  }
+  if (queue_) queue_->close();
+  for (const auto& loop : loops_) loop->stop();
+  for (std::thread& thread : threads_) thread.join();
+  threads_.clear();
+  shards_.clear();
+  queue_.reset();
+  loops_.clear();
+  log_.log({LogLevel::Info, "stopped", {{"in_time", in_time}}});
+  return in_time;
+}
+
+bool Relay::drainShards() {
+  const auto limit = plan_.config->queue.drain_timeout;
+  const bool in_time =
+      onShards([](Shard& shard, size_t, Task done) { shard.drain(std::move(done)); }, limit);
+  if (in_time) return true;
+  onShards(
+      [](Shard& shard, size_t, Task done) {
+        shard.abortDeliveries();
+        done();
+      },
+      kAbortTime);
+  return false;
+}
+
+}  // namespace sluice::relay

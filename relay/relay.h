@@ -1,0 +1,96 @@
+// The running relay: its parts put together, and the order of start, reload, drain and stop.
+//
+// Start: probe every address, open the queue, bind everything, then listen; a mistake stops the
+// start before the first client is answered. Stop: no new sessions, transactions under way finish
+// (bounded), what they settled is written and synced, then the process may end.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "metrics/registry.h"
+#include "net/loop.h"
+#include "queue/queue.h"
+#include "queue/queue_metrics.h"
+#include "relay/admin/admin_server.h"
+#include "relay/admin/relay_control.h"
+#include "relay/config/config_reader.h"
+#include "relay/shard.h"
+
+namespace sluice::relay {
+
+class Relay {
+ public:
+  using LoadConfig = std::function<LoadedConfig()>;
+  // Errors: whatever stops the start, with the reason in words.
+  static Result<std::unique_ptr<Relay>> start(Config config, LoadConfig load_again, EventLog& log);
+  ~Relay();
+
+  // Drains and stops; true if everything ended within drain_timeout.
+  bool stop();
+  // Errors: InvalidArgument with every mistake, one a line, or what needs a restart; nothing
+  // changes.
+  Result<void> reload();
+  uint16_t adminPort() const { return admin_->port(); }
+
+ private:
+  Relay(Plan plan, LoadConfig load_again, EventLog& log);
+  Result<void> begin();
+  Result<void> openQueue();
+  Result<void> bindAll();
+  Result<void> makeShards();
+  Result<void> startAdmin();
+  Result<void> listenOnAll();
+  void makeMetrics(const Config& config);
+  // relay_metrics.cc
+  void registerMetrics();
+  void registerQueue();
+  void registerReceiveConnectors();
+  void registerDestinations();
+  void registerSendConnectors();  // those that have no series yet
+  RelayStatus status() const;
+  void onStoreEvent(const queue::StoreEvent& event);
+  // Runs `what` on every shard's loop and waits, at most `limit`, until each has called its `done`;
+  // false if some did not.
+  bool onShards(const std::function<void(Shard&, size_t index, Task done)>& what, Duration limit);
+  bool drainShards();
+
+  // An address of a receive connector, and its sockets, one a shard, until they listen.
+  struct Bound {
+    std::string connector;
+    Endpoint at;
+    std::vector<int> sockets;
+  };
+
+  // In the order in which they must be destroyed last to first.
+  EventLog& log_;
+  LoadConfig load_again_;
+  WallTime started_at_;
+  mutable std::mutex plan_mutex_;
+  Plan plan_;  // guarded by plan_mutex_ once running
+  std::vector<Bound> bound_;
+  size_t shard_count_ = 1;
+  std::deque<ShardMetrics> shard_metrics_;
+  queue::QueueMetrics queue_metrics_;
+  metrics::Counter reload_failures_;
+  metrics::Registry registry_;
+  std::unique_ptr<metrics::DestinationMetrics> destination_metrics_;
+  BudgetRegistry budgets_;
+  std::map<std::string, std::unique_ptr<ConnectionCount>> connections_;
+  std::set<std::string> registered_;  // send connectors that have series
+  std::vector<std::unique_ptr<net::Loop>> loops_;
+  std::unique_ptr<queue::Queue> queue_;
+  std::vector<std::unique_ptr<Shard>> shards_;
+  std::vector<std::thread> threads_;
+  std::unique_ptr<RelayControl> control_;
+  std::unique_ptr<AdminServer> admin_;
+  std::atomic<bool> draining_{false};
+  bool stopped_ = false;
+};
+
+}  // namespace sluice::relay

@@ -1,0 +1,193 @@
+// Which cells of the relay's parts each metric shows.
+#include <chrono>
+
+#include "metrics/names.h"
+#include "metrics/process.h"
+#include "relay/config/build_version.h"
+#include "relay/relay.h"
+
+namespace sluice::relay {
+namespace {
+
+using metrics::Counter;
+using metrics::Gauge;
+using metrics::Histogram;
+namespace names = metrics::names;
+
+// The same cell of every shard.
+template <class Cell, class Part, class Select>
+std::vector<const Cell*> ofAll(const std::deque<Part>& shards, Select select) {
+  std::vector<const Cell*> cells;
+  for (const Part& shard : shards) cells.push_back(&select(shard));
+  return cells;
+}
+
+}  // namespace
+
+void Relay::registerSendConnectors() {
+  for (const SendConfig& connector : plan_.config->send) {
+    const std::string& name = connector.name;
+    if (!registered_.insert(name).second) continue;
+    const auto result = [&](const char* label, Counter ConnectorMetrics::*cell) {
+      registry_.addCounter(names::kDeliveries, {name, label},
+                           ofAll<Counter>(
+                               shard_metrics_, [&](const ShardMetrics& shard) -> auto& {
+                                 return (*shard.send.at(name)).*cell;
+                               }));
+    };
+    result("delivered", &ConnectorMetrics::delivered);
+    result("deferred", &ConnectorMetrics::deferred);
+    result("bounced", &ConnectorMetrics::bounced);
+    result("expired", &ConnectorMetrics::expired);
+    result("discarded", &ConnectorMetrics::discarded);
+    const auto at = [&](const ShardMetrics& shard) -> const ConnectorMetrics& {
+      return *shard.send.at(name);
+    };
+    registry_.addCounter(names::kDeliveriesAmbiguous, {name},
+                         ofAll<Counter>(
+                             shard_metrics_, [&](const ShardMetrics& shard) -> auto& {
+                               return at(shard).ambiguous;
+                             }));
+    registry_.addGauge(names::kSmtpConnections, {"out", name},
+                       ofAll<Gauge>(
+                           shard_metrics_, [&](const ShardMetrics& shard) -> auto& {
+                             return at(shard).connections;
+                           }));
+    registry_.addHistogram(names::kDeliveryDelay, {name},
+                           ofAll<Histogram>(
+                               shard_metrics_, [&](const ShardMetrics& shard) -> auto& {
+                                 return at(shard).delay_seconds;
+                               }));
+  }
+}
+
+void Relay::registerReceiveConnectors() {
+  for (const ReceiveConfig& connector : plan_.config->receive) {
+    const std::string& name = connector.name;
+    const auto counter = [&](Counter AcceptMetrics::*cell) {
+      return ofAll<Counter>(
+          shard_metrics_, [&](const ShardMetrics& shard) -> auto& {
+            return (*shard.receive.at(name)).*cell;
+          });
+    };
+    registry_.addCounter(names::kMessagesAccepted, {name}, counter(&AcceptMetrics::messages));
+    registry_.addCounter(names::kBytesAccepted, {name}, counter(&AcceptMetrics::bytes));
+    registry_.addCounter(names::kShed, {"connections"}, counter(&AcceptMetrics::shed_connections));
+    registry_.addCounter(names::kShed, {"connections_per_client"},
+                         counter(&AcceptMetrics::shed_per_client));
+    registry_.addCounter(names::kShed, {"no_room"}, counter(&AcceptMetrics::shed_no_room));
+    registry_.addGauge(names::kSmtpConnections, {"in", name},
+                       ofAll<Gauge>(
+                           shard_metrics_, [&](const ShardMetrics& shard) -> auto& {
+                             return shard.receive.at(name)->connections;
+                           }));
+    for (size_t i = 0; i < AcceptMetrics::kRefusals.size(); ++i) {
+      registry_.addCounter(names::kMessagesRefused,
+                           {name, std::string(AcceptMetrics::kRefusals[i])},
+                           ofAll<Counter>(
+                               shard_metrics_, [&](const ShardMetrics& shard) -> auto& {
+                                 return shard.receive.at(name)->refused[i];
+                               }));
+    }
+  }
+}
+
+void Relay::registerQueue() {
+  queue::QueueMetrics& queue = queue_metrics_;
+  const auto number = [](const auto& cell) {
+    return [&cell] { return static_cast<double>(cell.value()); };
+  };
+  registry_.addHistogram(names::kCommitSeconds, {}, {&queue.commit_seconds});
+  registry_.addHistogram(names::kCommitMessages, {}, {&queue.commit_messages});
+  registry_.addCounter(names::kSyncs, {}, number(queue.syncs));
+  registry_.addGauge(names::kDiskFree, {}, number(queue.disk_free_bytes));
+  registry_.addGauge(names::kRecoveryDroppedBytes, {}, number(queue.recovery_dropped_bytes));
+  registry_.addGauge(names::kQuarantinedMessages, {}, number(queue.quarantined_messages));
+  registry_.addGauge(names::kQueueMessages, {},
+                     ofAll<Gauge>(
+                         queue.shards, [](const queue::ShardQueueMetrics& shard) -> auto& {
+                           return shard.messages;
+                         }));
+  registry_.addGauge(names::kQueueOldest, {}, [&queue] {
+    const int64_t oldest = queue.oldest_us.value();
+    if (oldest == 0) return 0.0;
+    const int64_t now = Clock::system().wall().time_since_epoch().count();
+    return now > oldest ? static_cast<double>(now - oldest) / 1e6 : 0.0;
+  });
+  // By the control's view: what waits for a host that rests counts as deferred.
+  registry_.addCollector(names::kQueueRecipients, [this](const metrics::Emit& emit) {
+    const RelayStatus status = control_->status();
+    emit({"ready"}, static_cast<double>(status.ready_recipients));
+    emit({"active"}, static_cast<double>(status.active));
+    emit({"deferred"}, static_cast<double>(status.deferred));
+    emit({"held"}, static_cast<double>(status.held));
+  });
+}
+
+void Relay::registerMetrics() {
+  registry_.addGauge(names::kBuildInfo, {std::string(sluiceVersion()), std::string(sluiceCommit())},
+                     [] { return 1.0; });
+  registry_.addGauge(names::kMemory, {},
+                     [] { return static_cast<double>(metrics::residentBytes()); });
+  registry_.addCounter(names::kLogDropped, {},
+                       [this] { return static_cast<double>(log_.dropped()); });
+  registry_.addCounter(names::kReloadFailures, {}, {&reload_failures_});
+  registry_.addHistogram(
+      names::kLoopLag, {},
+      ofAll<Histogram>(
+          shard_metrics_, [](const ShardMetrics& shard) -> auto& { return shard.loop_lag; }));
+  const auto notices = [this](const char* kind, Counter DeliveryMetrics::*cell) {
+    registry_.addCounter(names::kNotices, {kind},
+                         ofAll<Counter>(
+                             shard_metrics_, [&](const ShardMetrics& shard) -> auto& {
+                               return shard.delivery.*cell;
+                             }));
+  };
+  notices("failure", &DeliveryMetrics::failure_notices);
+  notices("delay", &DeliveryMetrics::delay_notices);
+  notices("success", &DeliveryMetrics::success_notices);
+  for (size_t type = 0; type < net::DnsMetrics::kTypes.size(); ++type) {
+    for (size_t result = 0; result < net::DnsMetrics::kResults.size(); ++result) {
+      registry_.addHistogram(names::kDnsSeconds,
+                             {std::string(net::DnsMetrics::kTypes[type]),
+                              std::string(net::DnsMetrics::kResults[result])},
+                             ofAll<Histogram>(
+                                 shard_metrics_, [&](const ShardMetrics& shard) -> auto& {
+                                   return shard.dns.seconds[type][result];
+                                 }));
+    }
+  }
+  registerQueue();
+  registerReceiveConnectors();
+  registerSendConnectors();
+  registerDestinations();
+}
+
+void Relay::registerDestinations() {
+  destination_metrics_ = std::make_unique<metrics::DestinationMetrics>(
+      static_cast<size_t>(plan_.config->metrics_destinations), [this] {
+        std::vector<metrics::DestinationSample> samples;
+        const auto queues = control_->queues();
+        if (!queues) return samples;
+        const WallTime now = Clock::system().wall();
+        for (const QueueStatus& queue : *queues) {
+          metrics::DestinationSample sample;
+          sample.destination = queue.destination.destination;
+          sample.ready = queue.ready;
+          sample.active = queue.active;
+          sample.deferred = queue.deferred;
+          sample.held = queue.held;
+          if (queue.oldest) {
+            sample.oldest_seconds =
+                std::max(0.0, std::chrono::duration<double>(now - *queue.oldest).count());
+          }
+          sample.connections = queue.destination.connections;
+          sample.results = queue.destination.results;
+          samples.push_back(std::move(sample));
+        }
+        return samples;
+      });
+  registry_.addCollectable(*destination_metrics_);
+}
+
+}  // namespace sluice::relay

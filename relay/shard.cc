@@ -1,0 +1,106 @@
+#include "relay/shard.h"
+
+#include <utility>
+
+namespace sluice::relay {
+namespace {
+
+constexpr std::chrono::seconds kLagPeriod{1};
+
+}  // namespace
+
+Plan Plan::of(Config config) {
+  Plan plan;
+  plan.router = std::make_shared<Router>(config.send, config.destination);
+  for (const ReceiveConfig& connector : config.receive) {
+    plan.receive.push_back(ReceiveSettings::from(config, connector));
+  }
+  plan.config = std::make_shared<const Config>(std::move(config));
+  return plan;
+}
+
+Result<std::unique_ptr<Shard>> Shard::create(size_t index, net::Loop& loop, ShardMetrics& metrics,
+                                             const Plan& plan, const Shared& shared) {
+  net::ResolverOptions options;
+  options.servers = plan.config->dns.servers;
+  options.timeout = plan.config->dns.timeout;
+  options.attempts = plan.config->dns.attempts;
+  options.trust_ad = plan.config->dns.trust_ad;
+  options.metrics = &metrics.dns;
+  ASSIGN_OR_RETURN(auto resolver, net::Resolver::create(loop, options));
+  std::unique_ptr<Shard> shard(
+      new Shard(loop, metrics, std::move(resolver), plan, shared.queue.shard(index), shared));
+  shared.queue.setListener(index, *shard->dispatcher_);
+  return shard;
+}
+
+Shard::Shard(net::Loop& loop, ShardMetrics& metrics, std::unique_ptr<net::Resolver> resolver,
+             const Plan& plan, queue::ShardQueue& queue, const Shared& shared)
+    : loop_(loop),
+      metrics_(metrics),
+      resolver_(std::move(resolver)),
+      context_{loop,
+               queue,
+               *resolver_,
+               shared.log,
+               shared.budgets,
+               metrics.delivery,
+               metrics.send,
+               plan.config,
+               plan.router,
+               shared.own_listeners,
+               {}},
+      dispatcher_(std::make_unique<Dispatcher>(context_)) {
+  for (const auto& settings : plan.receive) {
+    const std::string& name = settings->connector.name;
+    const AcceptContext accept{loop, queue, shared.log, *metrics.receive.at(name), plan.router};
+    connectors_.push_back(
+        std::make_unique<ReceiveConnector>(accept, settings, *shared.connections.at(name)));
+  }
+  lag_.onDue([this] { sampleLag(); });
+  lag_.arm(loop_.deadlines(), kLagPeriod);
+}
+
+Shard::~Shard() = default;
+
+void Shard::sampleLag() {
+  metrics_.loop_lag.observe(std::chrono::duration<double>(loop_.takeWorstLag()).count());
+  lag_.arm(loop_.deadlines(), kLagPeriod);
+}
+
+Result<void> Shard::listen(const std::string& connector, int socket) {
+  for (const auto& one : connectors_) {
+    if (one->name() == connector) return one->listen(socket);
+  }
+  return fail(Errc::NotFound, "no receive connector " + connector);
+}
+
+void Shard::apply(const Plan& plan) {
+  for (const SendConfig& connector : plan.config->send) {
+    std::unique_ptr<ConnectorMetrics>& cells = metrics_.send[connector.name];
+    if (!cells) cells = std::make_unique<ConnectorMetrics>();
+  }
+  context_.config = plan.config;
+  context_.router = plan.router;
+  resolver_->flushCache();
+  for (const auto& connector : connectors_) {
+    connector->setRouter(plan.router);
+    for (const auto& settings : plan.receive) {
+      if (settings->connector.name == connector->name()) connector->setSettings(settings);
+    }
+  }
+  dispatcher_->onRoutesChanged();
+}
+
+void Shard::drain(Task done) {
+  draining_ = connectors_.size() + 1;
+  auto shared = std::make_shared<Task>(std::move(done));
+  const auto part_done = [this, shared] {
+    if (--draining_ == 0) (*shared)();
+  };
+  for (const auto& connector : connectors_) connector->stopListening();
+  for (const auto& connector : connectors_) connector->drain(part_done);
+  dispatcher_->drain(part_done);
+}
+
+}  // namespace sluice::relay

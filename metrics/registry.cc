@@ -139,7 +139,7 @@ void Registry::addHistogram(const Metric& metric, LabelValues labels,
 
 void Registry::addCollector(const Metric& metric, Collector collector) {
   const std::lock_guard lock(mutex_);
-  families_[&metric].collectors.push_back(std::move(collector));
+  families_[&metric].collectors.push_back(std::make_shared<const Collector>(std::move(collector)));
 }
 
 void Registry::addCollectable(const prometheus::Collectable& collectable) {
@@ -157,7 +157,7 @@ prometheus::MetricFamily Registry::collectFamily(const Metric& metric, const Fam
     }
     sums[std::move(labels)] += value;
   };
-  for (const Collector& collector : family.collectors) collector(emit);
+  for (const auto& collector : family.collectors) (*collector)(emit);
   for (const auto& [labels, value] : sums) out.metric.push_back(sampleOf(metric, labels, value));
   for (const HistogramSeries& series : family.histograms) {
     prometheus::ClientMetric sample = labelled(metric, series.labels);
@@ -168,15 +168,18 @@ prometheus::MetricFamily Registry::collectFamily(const Metric& metric, const Fam
 }
 
 std::vector<prometheus::MetricFamily> Registry::Collect() const {
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
+  const auto families = families_;
+  const auto collectables = collectables_;
+  lock.unlock();  // a reader may wait for what waits for us
   std::vector<prometheus::MetricFamily> out;
   for (const Metric* metric : kAllMetrics) {
-    const auto family = families_.find(metric);
-    if (family == families_.end()) continue;
+    const auto family = families.find(metric);
+    if (family == families.end()) continue;
     auto collected = collectFamily(*metric, family->second);
     if (!collected.metric.empty()) out.push_back(std::move(collected));
   }
-  for (const prometheus::Collectable* collectable : collectables_) {
+  for (const prometheus::Collectable* collectable : collectables) {
     for (auto& family : collectable->Collect()) {
       if (!family.metric.empty()) out.push_back(std::move(family));
     }

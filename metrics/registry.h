@@ -1,9 +1,9 @@
 // What /metrics shows: readers and cells, tied to the definitions of metrics/names.h and summed at
 // each scrape.
 //
-// Series are registered before or while the relay runs, and scraped by any thread. Readers and
-// cells must outlive the registry, or be removed with it. A reader is called on the scraping
-// thread, under the registry's lock: it must not block for long, nor call the registry.
+// Series are registered before or while the relay runs, and scraped by any thread, several at once.
+// Cells and what readers refer to must outlive the last scrape. A reader is called on the scraping
+// thread without any lock held.
 //
 //   registry.addCounter(names::kMessagesAccepted, {"apps"}, [&] { return double(sum(shards)); });
 //   registry.addHistogram(names::kCommitSeconds, {}, {&queue_metrics.commit_seconds});
@@ -14,6 +14,7 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <vector>
@@ -61,7 +62,7 @@ class Registry final : public prometheus::Collectable {
     std::vector<const Histogram*> cells;
   };
   struct Family {
-    std::vector<Collector> collectors;
+    std::vector<std::shared_ptr<const Collector>> collectors;
     std::vector<HistogramSeries> histograms;
   };
   prometheus::MetricFamily collectFamily(const Metric& metric, const Family& family) const;

@@ -40,6 +40,7 @@ size_t countIn(const MessageView& message, RecipientState state) {
 
 struct RelayControl::Survey {
   std::vector<ShardSurvey> shards;
+  std::map<std::string, QueueStatus> merged;
 
   std::set<queue::QueueKey> keysOf(const std::string& destination) const {
     std::set<queue::QueueKey> keys;
@@ -67,14 +68,19 @@ Shards RelayControl::shards() const {
   return {&parts_.queue, parts_.loops, parts_.views, parts_.action_timeout};
 }
 
-Result<RelayControl::Survey> RelayControl::survey() {
+Result<RelayControl::SharedSurvey> RelayControl::survey() {
+  return surveys_.get([this] { return askForSurvey(); });
+}
+
+Result<RelayControl::SharedSurvey> RelayControl::askForSurvey() {
   auto standing = parts_.standing_keys ? parts_.standing_keys() : std::vector<queue::QueueKey>();
   const auto ask = [queue = &parts_.queue, views = parts_.views, standing = std::move(standing)](
                        size_t index, Answer<ShardSurvey> answer) {
     answer.give(lookAt(queue->shard(index), *views[index], standing));
   };
   ASSIGN_OR_RETURN(auto shards, askShards<ShardSurvey>(parts_.loops, parts_.timeout, ask));
-  return Survey{std::move(shards)};
+  auto merged = mergeSurveys(shards);
+  return std::make_shared<const Survey>(Survey{std::move(shards), std::move(merged)});
 }
 
 Result<void> RelayControl::onViews(const std::function<void(DestinationView&)>& what) {
@@ -103,12 +109,12 @@ RelayStatus RelayControl::status() {
   Readiness readiness = this->readiness();
   status.store = parts_.queue.health();
   status.shards = parts_.loops.size();
-  const auto queues = this->queues();
-  if (!queues && readiness.ready) readiness = {false, queues.error().detail};
+  const auto seen = survey();
+  if (!seen && readiness.ready) readiness = {false, seen.error().detail};
   status.ready = readiness.ready;
   status.why_not_ready = std::move(readiness.why_not);
-  if (!queues) return status;
-  for (const QueueStatus& queue : *queues) {
+  if (!seen) return status;
+  for (const auto& [name, queue] : (*seen)->merged) {
     status.ready_recipients += queue.ready;
     status.active += queue.active;
     status.deferred += queue.deferred;
@@ -121,8 +127,8 @@ RelayStatus RelayControl::status() {
 }
 
 Result<std::vector<QueueStatus>> RelayControl::queues() {
-  ASSIGN_OR_RETURN(const Survey seen, survey());
-  auto merged = mergeSurveys(seen.shards);
+  ASSIGN_OR_RETURN(const SharedSurvey seen, survey());
+  auto merged = seen->merged;
   for (const std::string& name : suspendedNames()) {
     DestinationStatus& destination = merged[name].destination;
     destination.destination = name;
@@ -136,9 +142,9 @@ Result<std::vector<QueueStatus>> RelayControl::queues() {
 
 Result<MessageFilters> RelayControl::byKey(const MessageFilter& filter) {
   if (filter.key_or_domain.empty()) return MessageFilters{filter};
-  ASSIGN_OR_RETURN(const Survey seen, survey());
+  ASSIGN_OR_RETURN(const SharedSurvey seen, survey());
   MessageFilters filters;
-  for (const queue::QueueKey& key : seen.keysOf(filter.key_or_domain)) {
+  for (const queue::QueueKey& key : seen->keysOf(filter.key_or_domain)) {
     filters.push_back(filter);
     filters.back().key_or_domain = key;
   }
@@ -295,8 +301,8 @@ Result<bool> RelayControl::suspend(const std::string& destination, bool suspende
   const std::lock_guard lock(suspending_);
   const bool was_suspended = suspendedNames().contains(destination);
   if (!was_suspended) {
-    ASSIGN_OR_RETURN(const Survey seen, survey());
-    if (!seen.knows(destination)) return fail(Errc::NotFound, "no such destination");
+    ASSIGN_OR_RETURN(const SharedSurvey seen, survey());
+    if (!seen->knows(destination)) return fail(Errc::NotFound, "no such destination");
   }
   const std::string name = std::string(kSuspended) + destination;
   if (suspended != was_suspended) {
@@ -315,8 +321,8 @@ Result<bool> RelayControl::suspend(const std::string& destination, bool suspende
 }
 
 Result<ActionResult> RelayControl::retryDestination(const std::string& destination) {
-  ASSIGN_OR_RETURN(const Survey seen, survey());
-  if (!seen.knows(destination)) return fail(Errc::NotFound, "no such destination");
+  ASSIGN_OR_RETURN(const SharedSurvey seen, survey());
+  if (!seen->knows(destination)) return fail(Errc::NotFound, "no such destination");
   MessageFilter filter;
   filter.key_or_domain = destination;
   ASSIGN_OR_RETURN(const MessageFilters filters, byKey(filter));

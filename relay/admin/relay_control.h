@@ -10,6 +10,7 @@
 #include "net/loop.h"
 #include "relay/admin/control.h"
 #include "relay/admin/message_queries.h"
+#include "relay/admin/single_flight.h"
 #include "relay/log/event_log.h"
 
 namespace sluice::relay {
@@ -50,10 +51,12 @@ class RelayControl final : public Control {
 
  private:
   struct Survey;
+  using SharedSurvey = std::shared_ptr<const Survey>;
 
   Shards shards() const;
-  // What the shards know of destinations.
-  Result<Survey> survey();
+  // What the shards know of destinations, asked once for all who ask at once.
+  Result<SharedSurvey> survey();
+  Result<SharedSurvey> askForSurvey();
   // One filter for each queue key of the destination that the filter names.
   Result<MessageFilters> byKey(const queue::MessageFilter& filter);
   Result<queue::ActionResult> retry(const queue::MessageFilter& filter);
@@ -66,6 +69,7 @@ class RelayControl final : public Control {
 
   Parts parts_;
   std::mutex suspending_;  // one change of the suspensions at a time
+  SingleFlight<Result<SharedSurvey>> surveys_;
 };
 
 }  // namespace sluice::relay

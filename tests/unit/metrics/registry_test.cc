@@ -124,6 +124,17 @@ TEST(Registry, CardinalityStaysBoundedWhateverIsEmitted) {
   EXPECT_EQ(sum, 50'000);
 }
 
+// A reload registers while it holds what a scrape waits for.
+TEST(Registry, AReaderMayWaitForOneWhoRegisters) {
+  Registry registry;
+  registry.addGauge(names::kQueueMessages, {}, [&registry] {
+    registry.addGauge(names::kMemory, {}, [] { return 1.0; });
+    return 1.0;
+  });
+  registry.exposition();
+  EXPECT_EQ(readExposition(registry.exposition()).at("sluice_memory_bytes"), 1);
+}
+
 TEST(Registry, PromtoolAcceptsTheExposition) {
   if (std::system("command -v promtool >/dev/null 2>&1") != 0) {
     GTEST_SKIP() << "promtool is not installed; the strict reader has checked the format";

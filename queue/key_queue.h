@@ -80,7 +80,7 @@ class KeyQueue {
   bool hungry = false;     // waits for its turn to load
   bool notifying = false;  // the listener is about to be told
   bool sweeping = false;
-  bool grown = false;     // groups became ready on disk since the last pass began
+  bool grown = false;  // groups became ready on disk since the last pass began
   std::vector<Position> written_while_counting;
 
   // Everything that is known to wait or to be under way.

@@ -6,6 +6,7 @@
 
 #include "queue/disk_watch.h"
 #include "queue/recovery.h"
+#include "queue/schedule_repair.h"
 #include "queue/shard_queue.h"
 
 namespace sluice::queue {
@@ -62,6 +63,7 @@ Result<void> QueueImpl::open() {
   ASSIGN_OR_RETURN(context_.store, Store::open(context_.options));
   RETURN_IF_ERROR(removePartials(*context_.store));
   readQuarantine(context_);
+  RETURN_IF_ERROR(repairSchedule(context_));
   const std::vector<uint8_t> stored = storedLanes(*context_.store);
   context_.store->takeSnapshot();
   const uint64_t dropped = context_.store->droppedBytes();

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "queue/envelope_cursor.h"
+
 namespace sluice::queue {
 namespace {
 
@@ -29,6 +31,30 @@ Result<StateRecords> readStates(const Store::Reading& store, const MessageId& id
   if (!at->status().ok()) return failWith(at->status());
   return states;
 }
+
+// The state records of one message after the other, in the order of ids.
+class StateCursor {
+ public:
+  explicit StateCursor(std::unique_ptr<rocksdb::Iterator> at) : at_(std::move(at)) {}
+
+  Result<StateRecords> recordsOf(const MessageId& id) {
+    if (!placed_ || (at_->Valid() && viewOf(at_->key()) < id.bytes()) || !at_->status().ok())
+      at_->Seek(sliceOf(id.bytes()));
+    placed_ = true;
+    StateRecords records;
+    for (; at_->Valid() && viewOf(at_->key()).starts_with(id.bytes()); at_->Next()) {
+      ASSIGN_OR_RETURN(const auto parsed, parseStateKey(viewOf(at_->key())));
+      ASSIGN_OR_RETURN(auto record, decodeGroup(viewOf(at_->key()), viewOf(at_->value())));
+      records.emplace_back(parsed.second, std::move(record));
+    }
+    if (!at_->status().ok()) return failWith(at_->status());
+    return records;
+  }
+
+ private:
+  std::unique_ptr<rocksdb::Iterator> at_;
+  bool placed_ = false;
+};
 
 StoredGroup initialGroup(const Group& group, uint16_t origin, uint64_t due_us) {
   StoredGroup out;
@@ -154,44 +180,29 @@ MessageScan scanMessages(const Store::Reading& store, std::optional<MessageId> a
                          const std::function<bool(const StoredMessage&)>& wanted) {
   MessageScan scan;
   rocksdb::ReadOptions options;
-  auto envelopes = iterate(store, Family::Envelope, options);
-  auto states = iterate(store, Family::State, options);
-  if (after)
-    envelopes->Seek(sliceOf(after->bytes()));
-  else
-    envelopes->SeekToFirst();
-  bool states_placed = false;
-  MessageId last = after.value_or(MessageId());
-  for (size_t looked = 0; envelopes->Valid(); envelopes->Next()) {
-    const std::string_view key = viewOf(envelopes->key());
-    const MessageId id = MessageId::fromBytes(key);
-    if (after && id <= *after) continue;
+  EnvelopeCursor envelopes(store, options);
+  StateCursor states(iterate(store, Family::State, options));
+  std::optional<MessageId> last = after;
+  size_t looked = 0;
+  for (envelopes.seek(after); envelopes.valid(); envelopes.next()) {
+    const MessageId id = envelopes.id();
     if (looked++ == most_looked_at || scan.messages.size() == most_found) {
       scan.resume_after = last;
       break;
     }
     last = id;
     if (!mine(id)) continue;
-    auto envelope = decodeEnvelope(key, viewOf(envelopes->value()));
-    StateRecords records;
-    bool good = envelope.has_value();
-    if (!states_placed || !states->Valid() || viewOf(states->key()) < id.bytes()) {
-      states->Seek(sliceOf(id.bytes()));
-      states_placed = true;
-    }
-    for (; states->Valid() && viewOf(states->key()).starts_with(id.bytes()); states->Next()) {
-      const auto parsed = parseStateKey(viewOf(states->key()));
-      auto record = decodeGroup(viewOf(states->key()), viewOf(states->value()));
-      good = good && parsed && record;
-      if (good) records.emplace_back(parsed->second, std::move(*record));
-    }
-    if (good) {
-      auto message = assemble(id, std::move(*envelope), std::move(records));
-      if (message && wanted(*message)) scan.messages.push_back(std::move(*message));
-      good = message.has_value();
-    }
-    if (!good) scan.damaged.push_back(id);
+    auto envelope = decodeEnvelope(envelopes.key(), envelopes.value());
+    auto records = states.recordsOf(id);
+    Result<StoredMessage> message = fail(Errc::Corrupt, "");
+    if (envelope && records) message = assemble(id, std::move(*envelope), std::move(*records));
+    if (!message)
+      scan.damaged.push_back(id);
+    else if (wanted(*message))
+      scan.messages.push_back(std::move(*message));
   }
+  for (const MessageId& id : envelopes.takeDamaged())
+    if (mine(id)) scan.damaged.push_back(id);
   return scan;
 }
 

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "queue/envelope_cursor.h"
+
 namespace sluice::queue {
 namespace {
 
@@ -138,21 +140,23 @@ bool Walk::walkEnvelopes(const Store::Reading& store) {
   rocksdb::ReadOptions options;
   options.snapshot = context_.store->snapshot();
   options.fill_cache = false;
-  const std::unique_ptr<rocksdb::Iterator> at(
-      store->NewIterator(options, store.family(Family::Envelope)));
-  if (resume_.empty())
-    at->SeekToFirst();
-  else
-    at->Seek(resume_ + '\0');
+  EnvelopeCursor at(store, options);
+  std::optional<MessageId> after;
+  if (!resume_.empty()) after = MessageId::fromBytes(resume_);
   std::array<uint64_t, 256> messages{};
   size_t entries = 0;
-  for (; at->Valid() && entries < kSliceEntries; at->Next(), ++entries) {
-    resume_ = at->key().ToString();
-    ++messages[MessageId::fromBytes(viewOf(at->key())).lane()];
+  for (at.seek(after); at.valid() && entries < kSliceEntries; at.next(), ++entries) {
+    resume_ = at.key();
+    ++messages[at.id().lane()];
+  }
+  const bool finished = !at.valid();
+  for (const MessageId& id : at.takeDamaged()) {
+    ++messages[id.lane()];
+    context_.quarantineMessage(id, "its envelope cannot be read");
   }
   for (size_t lane = 0; lane < messages.size(); ++lane)
     if (messages[lane] > 0) on_messages_(static_cast<uint8_t>(lane), messages[lane]);
-  return !at->Valid();
+  return finished;
 }
 
 }  // namespace sluice::queue

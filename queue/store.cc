@@ -187,7 +187,7 @@ Result<void> Store::openDatabase() {
   return checked;
 }
 
-Result<void> Store::openAt(const std::string& path, bool founding) {
+rocksdb::Status Store::tryOpen(const rocksdb::DBOptions& options, const std::string& path) {
   std::vector<rocksdb::ColumnFamilyDescriptor> families;
   for (size_t i = 0; i < kFamilies; ++i) {
     const auto family = static_cast<Family>(i);
@@ -195,11 +195,23 @@ Result<void> Store::openAt(const std::string& path, bool founding) {
   }
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* db = nullptr;
-  const auto status =
-      rocksdb::DB::Open(databaseOptions(path, founding), path, families, &handles, &db);
-  if (!status.ok()) return fail(errcOf(status), "cannot open " + path + ": " + status.ToString());
+  const auto status = rocksdb::DB::Open(options, path, families, &handles, &db);
+  if (!status.ok()) return status;
   std::copy(handles.begin(), handles.end(), handles_.begin());
   db_.reset(db);
+  return status;
+}
+
+Result<void> Store::openAt(const std::string& path, bool founding) {
+  rocksdb::DBOptions options = databaseOptions(path, founding);
+  auto status = tryOpen(options, path);
+  if (status.IsCorruption()) {
+    // A file whose own index is damaged stops the opening only if it is among those that are opened
+    // ahead; with the least allowed few are. What it holds is then set aside message by message.
+    options.max_open_files = 20;
+    status = tryOpen(options, path);
+  }
+  if (!status.ok()) return fail(errcOf(status), "cannot open " + path + ": " + status.ToString());
   return {};
 }
 
@@ -271,6 +283,17 @@ rocksdb::ColumnFamilyOptions Store::familyOptions(Family family) const {
     options.blob_garbage_collection_force_threshold = 0.5;
   }
   return options;
+}
+
+Result<void> Store::emptyFamily(Family of) {
+  auto*& handle = handles_[static_cast<size_t>(of)];
+  auto status = db_->DropColumnFamily(handle);
+  if (!status.ok()) return failWith(status);
+  db_->DestroyColumnFamilyHandle(handle);
+  handle = nullptr;
+  status = db_->CreateColumnFamily(familyOptions(of), std::string(familyName(of)), &handle);
+  if (!status.ok()) return failWith(status);
+  return {};
 }
 
 Store::Reading Store::read() const {

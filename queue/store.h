@@ -62,6 +62,8 @@ class Store {
   Result<void> reopen();
   void admitReaders() { closing_ = false; }
   void close();
+  // Drops all records of a family, readable or not. While nobody reads.
+  Result<void> emptyFamily(Family family);
 
   // The state at the opening, for the walk; dropped with it, or when the store is reopened.
   void takeSnapshot();
@@ -77,6 +79,7 @@ class Store {
   Result<void> found();
   Result<void> openDatabase();
   Result<void> openAt(const std::string& path, bool founding);
+  rocksdb::Status tryOpen(const rocksdb::DBOptions& options, const std::string& path);
   Result<void> checkFormat();
   rocksdb::DBOptions databaseOptions(const std::string& path, bool founding);
   rocksdb::ColumnFamilyOptions familyOptions(Family family) const;

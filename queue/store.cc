@@ -141,6 +141,15 @@ Result<std::unique_ptr<Store>> Store::open(const QueueOptions& options) {
   return store;
 }
 
+Result<std::unique_ptr<Store>> Store::openReadOnly(const std::string& path) {
+  std::unique_ptr<Store> store(new Store(QueueOptions{}));
+  store->path_ = path;
+  store->read_only_ = true;
+  RETURN_IF_ERROR(store->openDatabase());
+  store->admitReaders();
+  return store;
+}
+
 // RocksDB's own LOCK belongs to one opening; this one to the process, and it names its holder.
 Result<void> Store::lockDirectory() {
   const std::string path = options_.directory + "/lock";
@@ -195,7 +204,9 @@ rocksdb::Status Store::tryOpen(const rocksdb::DBOptions& options, const std::str
   }
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* db = nullptr;
-  const auto status = rocksdb::DB::Open(options, path, families, &handles, &db);
+  const auto status = read_only_
+                          ? rocksdb::DB::OpenForReadOnly(options, path, families, &handles, &db)
+                          : rocksdb::DB::Open(options, path, families, &handles, &db);
   if (!status.ok()) return status;
   std::copy(handles.begin(), handles.end(), handles_.begin());
   db_.reset(db);
@@ -255,7 +266,9 @@ rocksdb::DBOptions Store::databaseOptions(const std::string& path, bool founding
   db.max_log_file_size = 1 << 20;
   db.info_log_level = rocksdb::WARN_LEVEL;
   std::shared_ptr<rocksdb::Logger> log;
-  if (rocksdb::CreateLoggerFromOptions(path, db, &log).ok() && log)
+  if (read_only_)
+    db.info_log = std::make_shared<DropCounter>(nullptr, dropped_bytes_);
+  else if (rocksdb::CreateLoggerFromOptions(path, db, &log).ok() && log)
     db.info_log = std::make_shared<DropCounter>(std::move(log), dropped_bytes_);
   db.listeners.push_back(std::make_shared<DamageListener>(options_.on_event));
   return db;

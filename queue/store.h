@@ -27,6 +27,8 @@ class Store {
 
   // Errors as Queue::open says.
   static Result<std::unique_ptr<Store>> open(const QueueOptions& options);
+  // A stopped queue's database, or a copy of one, at `path`; nothing in it is changed.
+  static Result<std::unique_ptr<Store>> openReadOnly(const std::string& path);
   ~Store();
   Store(const Store&) = delete;
   Store& operator=(const Store&) = delete;
@@ -86,6 +88,7 @@ class Store {
 
   QueueOptions options_;
   std::string path_;
+  bool read_only_ = false;
   int lock_fd_ = -1;
   std::shared_ptr<std::atomic<uint64_t>> dropped_bytes_;
   std::shared_ptr<rocksdb::Cache> cache_;

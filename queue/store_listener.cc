@@ -19,7 +19,7 @@ constexpr int64_t kTellEverySeconds = 60;
 
 DropCounter::DropCounter(std::shared_ptr<rocksdb::Logger> target,
                          std::shared_ptr<std::atomic<uint64_t>> dropped)
-    : rocksdb::Logger(target->GetInfoLogLevel()),
+    : rocksdb::Logger(rocksdb::WARN_LEVEL),
       target_(std::move(target)),
       dropped_(std::move(dropped)) {}
 
@@ -38,15 +38,17 @@ void DropCounter::listen(const char* format, va_list arguments) {
 
 void DropCounter::Logv(const char* format, va_list arguments) {
   listen(format, arguments);
-  target_->Logv(format, arguments);
+  if (target_) target_->Logv(format, arguments);
 }
 
 void DropCounter::Logv(const rocksdb::InfoLogLevel level, const char* format, va_list arguments) {
   listen(format, arguments);
-  target_->Logv(level, format, arguments);
+  if (target_) target_->Logv(level, format, arguments);
 }
 
-void DropCounter::Flush() { target_->Flush(); }
+void DropCounter::Flush() {
+  if (target_) target_->Flush();
+}
 
 void DamageListener::OnBackgroundError(rocksdb::BackgroundErrorReason reason,
                                        rocksdb::Status* error) {

@@ -13,7 +13,8 @@
 
 namespace sluice::queue {
 
-// Passes everything on to `target`, and sums the bytes that recovery says it dropped.
+// Passes everything on to `target`, if there is one, and sums the bytes that recovery says it
+// dropped.
 class DropCounter final : public rocksdb::Logger {
  public:
   DropCounter(std::shared_ptr<rocksdb::Logger> target,

@@ -8,6 +8,7 @@
 #include <random>
 
 #include "queue/record.h"
+#include "queue/spool_check.h"
 #include "queue/store.h"
 #include "tests/unit/queue/queue_fixture.h"
 
@@ -183,6 +184,51 @@ TEST_F(DamagedQueue, SaysHowMuchOfTheLogWasCutOff) {
   EXPECT_EQ(queue.metrics->recovery_dropped_bytes.value(),
             static_cast<int64_t>(queue.queue->health().recovery_dropped_bytes));
   EXPECT_THAT(queue.events(StoreEvent::What::RecoveryDropped), SizeIs(1));
+}
+
+TEST_F(DamagedQueue, IsLookedThroughOfflineWithoutBeingChanged) {
+  queue.start();
+  for (int i = 0; i < 30; ++i)
+    ASSERT_TRUE(queue.accept({"a@x.test", "b@y.test"}, "content " + std::to_string(i)));
+  auto work = queue.take("x.test");
+  queue.settle(std::move(work), {queue.deferred(1h)});
+  work = queue.take("y.test");
+  queue.settle(std::move(work), {{1, Settlement::What::Ended}});
+  const std::string large(700'000, 'y');
+  ASSERT_TRUE(queue.accept({"c@z.test"}, large));
+  queue.stop();
+  for (int round = 0; round < 2; ++round) {
+    std::vector<SpoolMessage> seen;
+    const auto report = checkSpool(queue.options.directory,
+                                   [&](const SpoolMessage& message) { seen.push_back(message); });
+    ASSERT_TRUE(report) << report.error().detail;
+    EXPECT_EQ(report->messages, 31u);
+    EXPECT_EQ(report->recipients, 60u);
+    EXPECT_EQ(report->damaged_messages, 0u);
+    EXPECT_EQ(report->problem_count, 0u) << report->problems[0].detail;
+    ASSERT_THAT(seen, SizeIs(31));
+    EXPECT_EQ(seen[3].content, "content 3");
+    EXPECT_EQ(seen[30].content, large);
+    ASSERT_THAT(seen[0].recipients, SizeIs(1));
+    EXPECT_EQ(seen[0].recipients[0].state, RecipientState::Deferred);
+    EXPECT_EQ(seen[0].recipients[0].attempts.last_reply, "451 later");
+  }
+  EXPECT_FALSE(checkSpool("/nonexistent", nullptr));
+}
+
+TEST_F(DamagedQueue, GivesOutWhatCanStillBeReadOfIt) {
+  fill(300);
+  ASSERT_TRUE(damage("sender150@example.com", ".sst"));
+  ASSERT_TRUE(damage("content 7\r\n", ".blob"));
+  size_t whole = 0, cut = 0;
+  const auto report = checkSpool(queue.databasePath(), [&](const SpoolMessage& message) {
+    ++(message.content_whole ? whole : cut);
+  });
+  ASSERT_TRUE(report) << report.error().detail;
+  EXPECT_EQ(cut, 1u);
+  EXPECT_EQ(report->messages, whole);
+  EXPECT_EQ(report->messages + report->damaged_messages, 300u);
+  EXPECT_GE(report->problem_count, 2u);
 }
 
 TEST_F(DamagedQueue, RemovesWhatWasLeftHalfReceived) {

@@ -381,10 +381,14 @@ bool ClientProtocol::sendContent(ClientTransaction& transaction) {
                                transaction.chunk_wanted = false;
                                ++transaction.next_chunk;
                                if (state_ == State::Over) return;
-                               if (!slices)
-                                 return breakOff(slices.error().code, slices.error().detail);
-                               passChunk(transaction, *slices);
-                               pump();
+                               const bool from_outside = !pumping_;
+                               if (slices) {
+                                 passChunk(transaction, *slices);
+                                 pump();
+                               } else {
+                                 breakOff(slices.error().code, slices.error().detail);
+                               }
+                               if (from_outside) handler_.onContentCame();
                              });
   return !transaction.chunk_wanted;
 }

@@ -51,6 +51,9 @@ class ClientProtocol {
     // inFlight() what was under way.
     virtual void onBroken(const Error& why, const std::optional<Reply>& last_word) = 0;
     virtual void onQuitDone() = 0;
+    // Content that was read back has been sent, or could not be read: outside of any call, so what
+    // follows every other call must be done now.
+    virtual void onContentCame() = 0;
   };
 
   ClientProtocol(ClientOptions options, Handler& handler);

@@ -261,6 +261,13 @@ void ClientSession::onBroken(const Error& why, const std::optional<smtp::Reply>&
 
 void ClientSession::onQuitDone() {}  // afterActivity() sees that nothing is owed
 
+void ClientSession::onContentCame() {
+  // On the next turn: what follows may end the delivery whose content is calling.
+  context_.loop.defer([this, alive = std::weak_ptr<char>(alive_)] {
+    if (!alive.expired() && protocol_) afterActivity();
+  });
+}
+
 void ClientSession::pump() {
   if (state_ != State::Open) return;
   protocol_->pump();

@@ -84,6 +84,7 @@ class ClientSession final : private net::Stream::Handler, private smtp::ClientPr
   void onDone(smtp::ClientTransaction& transaction) override;
   void onBroken(const Error& why, const std::optional<smtp::Reply>& last_word) override;
   void onQuitDone() override;
+  void onContentCame() override;
 
   void afterActivity();
   void watch();

@@ -49,6 +49,7 @@ struct Conversation : testing::Test, ClientProtocol::Handler {
   std::optional<Reply> refused;
   std::optional<Error> broken;
   bool quit_done = false;
+  int content_came = 0;
   std::unique_ptr<ClientProtocol> protocol;
 
   void begin(ClientOptions options = {}) {
@@ -79,6 +80,7 @@ struct Conversation : testing::Test, ClientProtocol::Handler {
   void onDone(ClientTransaction& transaction) override { done.push_back(&transaction); }
   void onBroken(const Error& why, const std::optional<Reply>&) override { broken = why; }
   void onQuitDone() override { quit_done = true; }
+  void onContentCame() override { ++content_came; }
 };
 
 constexpr const char* kPlain = "250 mx.example.net\r\n";
@@ -294,6 +296,7 @@ TEST_F(Conversation, WaitsForContentThatIsReadBackFromDisk) {
   say("250 ok\r\n250 ok\r\n354 go\r\n");
   EXPECT_EQ(take(), "");
   first.body.waiting(first.body.slices);
+  EXPECT_EQ(content_came, 1);  // told, so that it leaves without waiting for the peer
   EXPECT_THAT(take(), StartsWith("one\r\n.\r\nMAIL FROM:"));
 }
 

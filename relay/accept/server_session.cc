@@ -62,7 +62,9 @@ ServerSession::~ServerSession() { link_->session = nullptr; }
 void ServerSession::onRead(std::string_view bytes) {
   if (over_) return;
   if (protocol_.phase() == Phase::Content) content_bytes_in_ += bytes.size();
+  feeding_ = true;
   protocol_.feed(bytes);
+  feeding_ = false;
   afterInput();
 }
 
@@ -381,7 +383,7 @@ void ServerSession::onCommitted(const Result<void>& result, MessageEvent event) 
   context_.log.message(std::move(event));
   if (client_gone_) return finish();
   protocol_.reply(reply);
-  afterInput();
+  if (!feeding_) afterInput();
 }
 
 }  // namespace sluice::relay

@@ -119,6 +119,7 @@ class ServerSession final : private net::Stream::Handler, private smtp::ServerEv
   unsigned paused_ = 0;
   smtp::ServerProtocol::Phase last_phase_;
   bool had_partial_command_ = false;
+  bool feeding_ = false;  // the protocol is being fed; what follows is done after that
   bool committing_ = false;
   bool client_gone_ = false;
   bool over_ = false;

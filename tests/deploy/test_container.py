@@ -95,12 +95,6 @@ def libraries_of(program):
     return packages
 
 
-def direct_libraries(program):
-    dynamic = subprocess.run(["readelf", "-dW", program], capture_output=True, text=True,
-                             check=True).stdout
-    return re.findall(r"NEEDED.*\[(.*)\]", dynamic)
-
-
 def test_the_image_has_the_libraries_that_the_binary_needs():
     if not Path(binary()).exists():
         pytest.skip("no binary is built")

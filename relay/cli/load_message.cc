@@ -106,7 +106,7 @@ void LoadMaker::appendHeader(std::string& out, uint64_t seq, uint64_t now_ns) co
   fmt::format_to(std::back_inserter(out),
                  "{}: {}.{}\r\n{}: {:020} {} {:016x}\r\nDate: {}\r\nFrom: <{}>\r\nTo: <",
                  kLoadIdField, options_.run, seq, kLoadProofField, now_ns, body_.size(), body_hash_,
-                 date_, options_.sender);
+                 date_, options_.sender.empty() ? "load@load.test" : options_.sender);
   appendRecipient(out, seq, 0);
   fmt::format_to(std::back_inserter(out),
                  ">\r\nSubject: Load test message {}\r\nMessage-ID: <{}.{}@load.test>\r\n"

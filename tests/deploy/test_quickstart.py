@@ -1,5 +1,5 @@
-"""Does the README's first command give a stranger a relay that works? With what is built already in the short form;
-from a fresh clone in the long one."""
+"""Does the README's first command give a stranger a relay that works? With a binary that is built already in the
+short form; from a fresh clone in the long one."""
 import os
 import re
 import shutil
@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from support.ports import free_port
+from support.relay import binary
 from support.source_tree import ROOT
 from support.waiting import wait_until
 
@@ -16,13 +17,13 @@ SCRIPT = ROOT / "deploy/quickstart"
 
 
 class Quickstart:
-    """deploy/quickstart of a checkout, with ports and a state folder of its own."""
+    """deploy/quickstart of a checkout, with ports and a state folder of its own; without `program` it builds."""
 
-    def __init__(self, checkout, state):
+    def __init__(self, checkout, state, program=""):
         self.checkout, self.state = checkout, state
         self.port = free_port()
         self.environment = os.environ | {
-            "QUICKSTART_STATE": str(state), "QUICKSTART_PORT": str(self.port),
+            "QUICKSTART_STATE": str(state), "QUICKSTART_PORT": str(self.port), "QUICKSTART_BINARY": program,
             "QUICKSTART_SINK_PORT": str(free_port()), "QUICKSTART_ADMIN_PORT": str(free_port())}
 
     def __call__(self, *arguments, code=0, timeout=120):
@@ -40,9 +41,9 @@ class Quickstart:
 
 @pytest.fixture
 def quickstart(tmp_path):
-    if not (ROOT / "build/release/sluice").exists():
-        pytest.skip("no release build in this checkout")
-    quickstart = Quickstart(ROOT, tmp_path / "state")
+    if not Path(binary()).exists():
+        pytest.skip("no binary is built")
+    quickstart = Quickstart(ROOT, tmp_path / "state", str(Path(binary()).resolve()))
     yield quickstart
     quickstart("stop")
 

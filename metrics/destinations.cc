@@ -14,19 +14,14 @@ uint64_t queued(const DestinationSample& sample) {
   return sample.ready + sample.active + sample.deferred + sample.held;
 }
 
-// What a destination or "other" shows at one scrape.
-struct Row {
-  DestinationSample sum;
-  std::array<uint64_t, kDeliveryResults.size()> results{};
-};
-
-void addTo(Row& row, const DestinationSample& sample) {
-  row.sum.ready += sample.ready;
-  row.sum.active += sample.active;
-  row.sum.deferred += sample.deferred;
-  row.sum.held += sample.held;
-  row.sum.connections += sample.connections;
-  row.sum.oldest_seconds = std::max(row.sum.oldest_seconds, sample.oldest_seconds);
+// All but the results.
+void addTo(DestinationSample& sum, const DestinationSample& sample) {
+  sum.ready += sample.ready;
+  sum.active += sample.active;
+  sum.deferred += sample.deferred;
+  sum.held += sample.held;
+  sum.connections += sample.connections;
+  sum.oldest_seconds = std::max(sum.oldest_seconds, sample.oldest_seconds);
 }
 
 struct Families {
@@ -35,45 +30,49 @@ struct Families {
   prometheus::MetricFamily connections = familyOf(names::kDestinationConnections);
   prometheus::MetricFamily deliveries = familyOf(names::kDestinationDeliveries);
 
-  void add(const std::string& name, const Row& row) {
+  void add(const std::string& name, const DestinationSample& row,
+           const std::array<uint64_t, kDeliveryResults.size()>& results) {
     const auto state = [&](const char* label, uint64_t count) {
       recipients.metric.push_back(
           sampleOf(names::kDestinationRecipients, {name, label}, static_cast<double>(count)));
     };
-    state("ready", row.sum.ready);
-    state("active", row.sum.active);
-    state("deferred", row.sum.deferred);
-    state("held", row.sum.held);
-    oldest.metric.push_back(sampleOf(names::kDestinationOldest, {name}, row.sum.oldest_seconds));
+    state("ready", row.ready);
+    state("active", row.active);
+    state("deferred", row.deferred);
+    state("held", row.held);
+    oldest.metric.push_back(sampleOf(names::kDestinationOldest, {name}, row.oldest_seconds));
     connections.metric.push_back(
-        sampleOf(names::kDestinationConnections, {name}, static_cast<double>(row.sum.connections)));
+        sampleOf(names::kDestinationConnections, {name}, static_cast<double>(row.connections)));
     for (size_t i = 0; i < kDeliveryResults.size(); ++i) {
       deliveries.metric.push_back(sampleOf(names::kDestinationDeliveries,
                                            {name, kDeliveryResults[i]},
-                                           static_cast<double>(row.results[i])));
+                                           static_cast<double>(results[i])));
     }
   }
 };
 
-// One sample a name.
-std::vector<DestinationSample> mergedByName(std::vector<DestinationSample> samples) {
-  std::unordered_map<std::string, size_t> index;
-  std::vector<Row> rows;
+// One sample a name, each name fit for a label.
+void mergeByName(std::vector<DestinationSample>& samples) {
+  std::unordered_map<std::string_view, size_t> index;
   index.reserve(samples.size());
-  rows.reserve(samples.size());
+  size_t kept = 0;
   for (DestinationSample& sample : samples) {
-    std::string name = cleanLabel(sample.destination);
-    if (name == kOther) name = "\"other\"";  // not to be mixed up with the sum
-    const auto [at, fresh] = index.emplace(name, rows.size());
-    if (fresh) rows.emplace_back().sum.destination = std::move(name);
-    Row& row = rows[at->second];
-    addTo(row, sample);
-    for (size_t i = 0; i < sample.results.size(); ++i) row.sum.results[i] += sample.results[i];
+    sample.destination = cleanLabel(std::move(sample.destination));
+    if (sample.destination == kOther) sample.destination = "\"other\"";  // not the sum
   }
-  std::vector<DestinationSample> out;
-  out.reserve(rows.size());
-  for (Row& row : rows) out.push_back(std::move(row.sum));
-  return out;
+  for (size_t i = 0; i < samples.size(); ++i) {
+    const auto found = index.find(samples[i].destination);
+    if (found != index.end()) {
+      DestinationSample& sum = samples[found->second];
+      addTo(sum, samples[i]);
+      for (size_t r = 0; r < sum.results.size(); ++r) sum.results[r] += samples[i].results[r];
+      continue;
+    }
+    if (kept != i) samples[kept] = std::move(samples[i]);
+    index.emplace(samples[kept].destination, kept);
+    ++kept;
+  }
+  samples.resize(kept);
 }
 
 // The indexes of the `count` busiest, in no order. Of equals, who is named already stays.
@@ -96,20 +95,18 @@ void busiestFirst(std::vector<Candidate>& candidates, size_t count) {
 }  // namespace
 
 // Chooses who is named, and adds what is new since the last scrape to them or to "other".
-void DestinationMetrics::account(const std::vector<DestinationSample>& samples) const {
-  std::unordered_map<std::string, Seen> now;
+std::vector<DestinationMetrics::Seen*> DestinationMetrics::account(
+    const std::vector<DestinationSample>& samples) const {
   std::vector<Seen*> seen_at(samples.size());
   std::vector<Results> added(samples.size());
   std::vector<Candidate> candidates;
-  now.reserve(samples.size());
   candidates.reserve(samples.size());
+  ++scrape_;
   for (size_t index = 0; index < samples.size(); ++index) {
     const DestinationSample& sample = samples[index];
-    Seen& seen = now[sample.destination];  // pointers into the map stay good
+    Seen& seen = seen_[sample.destination];  // pointers into the map stay good
     seen_at[index] = &seen;
-    if (const auto before = seen_.find(sample.destination); before != seen_.end()) {
-      seen = before->second;
-    }
+    seen.scrape = scrape_;
     uint64_t finished = 0;
     for (size_t r = 0; r < seen.last.size(); ++r) {
       const bool restarted = sample.results[r] < seen.last[r];
@@ -129,26 +126,27 @@ void DestinationMetrics::account(const std::vector<DestinationSample>& samples) 
     Results& target = is_named ? seen.exported : other_;
     for (size_t r = 0; r < target.size(); ++r) target[r] += added[candidates[i].index][r];
   }
-  seen_ = std::move(now);
+  if (seen_.size() > samples.size()) {
+    std::erase_if(seen_, [this](const auto& entry) { return entry.second.scrape != scrape_; });
+  }
+  return seen_at;
 }
 
-std::vector<prometheus::MetricFamily> DestinationMetrics::Collect() const {
-  const std::vector<DestinationSample> samples = mergedByName(source_());
+std::vector<prometheus::MetricFamily> DestinationMetrics::collect(
+    std::vector<DestinationSample> samples) const {
+  mergeByName(samples);
   const std::lock_guard lock(mutex_);
-  account(samples);
+  const std::vector<Seen*> seen = account(samples);
   Families families;
-  Row other;
-  for (const DestinationSample& sample : samples) {
-    const Seen& seen = seen_[sample.destination];
-    if (!seen.named) {
-      addTo(other, sample);
-      continue;
+  DestinationSample other;
+  for (size_t i = 0; i < samples.size(); ++i) {
+    if (seen[i]->named) {
+      families.add(samples[i].destination, samples[i], seen[i]->exported);
+    } else {
+      addTo(other, samples[i]);
     }
-    Row row{sample, seen.exported};
-    families.add(sample.destination, row);
   }
-  other.results = other_;
-  families.add(kOther, other);
+  families.add(kOther, other, other_);
   return {std::move(families.recipients), std::move(families.oldest),
           std::move(families.connections), std::move(families.deliveries)};
 }

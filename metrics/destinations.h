@@ -6,6 +6,7 @@
 #pragma once
 
 #include <prometheus/collectable.h>
+#include <prometheus/metric_family.h>
 
 #include <array>
 #include <cstdint>
@@ -37,8 +38,12 @@ class DestinationMetrics final : public prometheus::Collectable {
   using Source = std::function<std::vector<DestinationSample>()>;
   // `named`: metrics_destinations. `source` is called on the scraping thread.
   DestinationMetrics(size_t named, Source source) : named_(named), source_(std::move(source)) {}
+  // Without a source: for who calls collect().
+  explicit DestinationMetrics(size_t named) : named_(named) {}
 
-  std::vector<prometheus::MetricFamily> Collect() const override;
+  std::vector<prometheus::MetricFamily> Collect() const override { return collect(source_()); }
+  // The families of these samples; shards or parts of one destination are summed.
+  std::vector<prometheus::MetricFamily> collect(std::vector<DestinationSample> samples) const;
 
  private:
   using Results = std::array<uint64_t, kDeliveryResults.size()>;
@@ -46,15 +51,17 @@ class DestinationMetrics final : public prometheus::Collectable {
     Results last{};      // as sampled at the last scrape
     Results exported{};  // added while it was named
     bool named = false;
+    uint64_t scrape = 0;  // the last one that had it
   };
-  void account(const std::vector<DestinationSample>& samples) const;
+  // Gives each sample's Seen, whether it is named decided.
+  std::vector<Seen*> account(const std::vector<DestinationSample>& samples) const;
 
   size_t named_;
   Source source_;
   mutable std::mutex mutex_;
-  mutable std::unordered_map<std::string, Seen>
-      seen_;                 // guarded by mutex_; what the last sample had
-  mutable Results other_{};  // guarded by mutex_
+  mutable std::unordered_map<std::string, Seen> seen_;  // guarded by mutex_, as all below
+  mutable Results other_{};
+  mutable uint64_t scrape_ = 0;
 };
 
 }  // namespace sluice::metrics

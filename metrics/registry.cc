@@ -2,6 +2,7 @@
 
 #include <prometheus/text_serializer.h>
 
+#include <algorithm>
 #include <cassert>
 #include <limits>
 #include <sstream>
@@ -67,17 +68,20 @@ prometheus::ClientMetric::Histogram sumOf(const std::vector<const Histogram*>& c
 
 }  // namespace
 
-std::string cleanLabel(std::string_view value) {
+std::string cleanLabel(std::string value) {
+  const auto plain = [](char c) { return c >= 0x20 && c < 0x7f; };
+  if (value.size() <= Registry::kMaxLabelBytes && std::all_of(value.begin(), value.end(), plain)) {
+    return value;
+  }
   std::string clean;
-  while (!value.empty()) {
-    const size_t length = utf8Length(value);
-    const std::string_view piece = length == 0 ? "\xef\xbf\xbd" : value.substr(0, length);
-    if (clean.size() + piece.size() > Registry::kMaxLabelBytes) break;
+  for (std::string_view left = value; !left.empty();) {
+    const size_t length = utf8Length(left);
+    std::string_view piece = length == 0 ? "\xef\xbf\xbd" : left.substr(0, length);
     // A control character may be legal in the format, but is no use in a label.
-    const bool control =
-        length == 1 && (static_cast<unsigned char>(value[0]) < 0x20 || value[0] == 0x7f);
-    clean += control ? "?" : piece;
-    value.remove_prefix(length == 0 ? 1 : length);
+    if (length == 1 && !plain(left[0])) piece = "?";
+    if (clean.size() + piece.size() > Registry::kMaxLabelBytes) break;
+    clean += piece;
+    left.remove_prefix(length == 0 ? 1 : length);
   }
   return clean;
 }
@@ -151,7 +155,7 @@ prometheus::MetricFamily Registry::collectFamily(const Metric& metric, const Fam
   prometheus::MetricFamily out = familyOf(metric);
   std::map<LabelValues, double> sums;
   const Emit emit = [&](LabelValues labels, double value) {
-    for (std::string& label : labels) label = cleanLabel(label);
+    for (std::string& label : labels) label = cleanLabel(std::move(label));
     if (sums.size() >= kMaxSeries && !sums.contains(labels)) {
       labels.assign(labels.size(), "other");
     }

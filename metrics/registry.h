@@ -77,6 +77,6 @@ prometheus::MetricFamily familyOf(const Metric& metric);
 prometheus::ClientMetric sampleOf(const Metric& metric, const LabelValues& labels, double value);
 
 // Valid UTF-8 of at most kMaxLabelBytes, whatever comes in.
-std::string cleanLabel(std::string_view value);
+std::string cleanLabel(std::string value);
 
 }  // namespace sluice::metrics

@@ -15,6 +15,9 @@ using net::HttpRequest;
 using net::HttpResponse;
 using nlohmann::ordered_json;
 
+// Each page asks every shard for all: few large ones are kinder.
+constexpr size_t kMaxQueuePage = 10'000;
+
 HttpResponse notFound() { return errorResponse(404, "no such path"); }
 
 HttpResponse onlyMethod(std::string_view method) {
@@ -56,8 +59,8 @@ struct ApiCall {
       } else if (name == "limit") {
         const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), limit);
         if (error != std::errc() || end != value.data() + value.size() || limit == 0 ||
-            limit > kMaxPage) {
-          return errorResponse(400, "limit: a number from 1 to " + std::to_string(kMaxPage));
+            limit > kMaxQueuePage) {
+          return errorResponse(400, "limit: a number from 1 to " + std::to_string(kMaxQueuePage));
         }
       } else {
         return errorResponse(400, "no such parameter: " + name);

@@ -2,6 +2,7 @@
 // until the shards have answered (bounded by a few seconds: Errc::Timeout).
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -68,6 +69,8 @@ class Control {
   virtual std::string version() = 0;
   virtual RelayStatus status() = 0;
   virtual Result<std::vector<QueueStatus>> queues() = 0;  // by name
+  // Each queue in no order and without a copy, for those who only count.
+  virtual Result<void> visitQueues(const std::function<void(const QueueStatus&)>& visit) = 0;
   virtual Result<MessageListing> messages(const queue::MessageFilter& filter,
                                           std::optional<queue::MessageId> after, size_t limit) = 0;
   // Errors: NotFound.

@@ -17,6 +17,7 @@ using queue::MessageId;
 using queue::RecipientState;
 
 constexpr std::string_view kSuspended = "suspended/";  // names of the settings that keep it
+constexpr const char* kIsSuspended = "suspended";
 constexpr size_t kPage = 500;  // messages looked at in one step of a longer work
 
 // Whether ready or deferred is seen may depend on a destination's rest, which the queue knows
@@ -39,28 +40,24 @@ size_t countIn(const MessageView& message, RecipientState state) {
 }  // namespace
 
 struct RelayControl::Survey {
-  std::vector<ShardSurvey> shards;
-  std::map<std::string, QueueStatus> merged;
+  std::vector<QueueStatus> queues;
+  std::vector<DestinationStatus> standing;
 
   std::set<queue::QueueKey> keysOf(const std::string& destination) const {
     std::set<queue::QueueKey> keys;
-    for (const ShardSurvey& shard : shards) {
-      for (const auto* list : {&shard.destinations, &shard.standing}) {
-        for (const DestinationStatus& known : *list) {
-          if (known.destination == destination) keys.insert(known.keys.begin(), known.keys.end());
-        }
-      }
-    }
+    const auto add = [&](const DestinationStatus& known) {
+      if (known.destination == destination) keys.insert(known.keys.begin(), known.keys.end());
+    };
+    for (const QueueStatus& queue : queues) add(queue.destination);
+    for (const DestinationStatus& known : standing) add(known);
     return keys;
   }
   bool knows(const std::string& destination) const {
-    return std::any_of(shards.begin(), shards.end(), [&](const ShardSurvey& shard) {
-      const auto named = [&](const DestinationStatus& known) {
-        return known.destination == destination;
-      };
-      return std::any_of(shard.destinations.begin(), shard.destinations.end(), named) ||
-             std::any_of(shard.standing.begin(), shard.standing.end(), named);
-    });
+    const auto named = [&](const std::string& name) { return name == destination; };
+    return std::any_of(queues.begin(), queues.end(),
+                       [&](const auto& queue) { return named(queue.destination.destination); }) ||
+           std::any_of(standing.begin(), standing.end(),
+                       [&](const auto& known) { return named(known.destination); });
   }
 };
 
@@ -79,8 +76,44 @@ Result<RelayControl::SharedSurvey> RelayControl::askForSurvey() {
     answer.give(lookAt(queue->shard(index), *views[index], standing));
   };
   ASSIGN_OR_RETURN(auto shards, askShards<ShardSurvey>(parts_.loops, parts_.timeout, ask));
-  auto merged = mergeSurveys(shards);
-  return std::make_shared<const Survey>(Survey{std::move(shards), std::move(merged)});
+  Survey survey;
+  for (const ShardSurvey& shard : shards) {
+    survey.standing.insert(survey.standing.end(), shard.standing.begin(), shard.standing.end());
+  }
+  survey.queues = mergeSurveys(std::move(shards));
+  std::set<std::string> suspended = suspendedNames();
+  for (QueueStatus& queue : survey.queues) {
+    if (suspended.erase(queue.destination.destination) > 0) queue.destination.state = kIsSuspended;
+  }
+  for (const std::string& name : suspended) {  // without mail
+    survey.queues.push_back({.destination = {.destination = name, .state = kIsSuspended}});
+  }
+  return std::make_shared<const Survey>(std::move(survey));
+}
+
+Result<RelayControl::SharedSurvey> RelayControl::recentSurvey() {
+  constexpr std::chrono::milliseconds kDear{20};
+  constexpr int kWorth = 4;  // a survey serves so many times as long as it took
+  const SteadyTime begun = Clock::system().steady();
+  {
+    const std::lock_guard lock(recent_mutex_);
+    if (recent_ && begun < recent_until_) return recent_;
+    recent_.reset();
+  }
+  ASSIGN_OR_RETURN(SharedSurvey fresh, survey());
+  const SteadyTime now = Clock::system().steady();
+  if (now - begun > kDear) {
+    const std::lock_guard lock(recent_mutex_);
+    recent_ = fresh;
+    recent_until_ = now + kWorth * (now - begun);
+  }
+  return fresh;
+}
+
+// After something was changed by hand: who looks now wants to see it.
+void RelayControl::forgetRecent() {
+  const std::lock_guard lock(recent_mutex_);
+  recent_.reset();
 }
 
 Result<void> RelayControl::onViews(const std::function<void(DestinationView&)>& what) {
@@ -88,7 +121,9 @@ Result<void> RelayControl::onViews(const std::function<void(DestinationView&)>& 
     what(*views[index]);
     answer.give(true);
   };
-  RETURN_IF_ERROR(askShards<bool>(parts_.loops, parts_.timeout, ask));
+  const auto done = askShards<bool>(parts_.loops, parts_.timeout, ask);
+  forgetRecent();
+  if (!done) return tl::unexpected<Error>(done.error());
   return {};
 }
 
@@ -109,12 +144,12 @@ RelayStatus RelayControl::status() {
   Readiness readiness = this->readiness();
   status.store = parts_.queue.health();
   status.shards = parts_.loops.size();
-  const auto seen = survey();
+  const auto seen = recentSurvey();
   if (!seen && readiness.ready) readiness = {false, seen.error().detail};
   status.ready = readiness.ready;
   status.why_not_ready = std::move(readiness.why_not);
   if (!seen) return status;
-  for (const auto& [name, queue] : (*seen)->merged) {
+  for (const QueueStatus& queue : (*seen)->queues) {
     status.ready_recipients += queue.ready;
     status.active += queue.active;
     status.deferred += queue.deferred;
@@ -127,17 +162,18 @@ RelayStatus RelayControl::status() {
 }
 
 Result<std::vector<QueueStatus>> RelayControl::queues() {
-  ASSIGN_OR_RETURN(const SharedSurvey seen, survey());
-  auto merged = seen->merged;
-  for (const std::string& name : suspendedNames()) {
-    DestinationStatus& destination = merged[name].destination;
-    destination.destination = name;
-    destination.state = "suspended";
-  }
-  std::vector<QueueStatus> out;
-  out.reserve(merged.size());
-  for (auto& [name, queue] : merged) out.push_back(std::move(queue));
+  ASSIGN_OR_RETURN(const SharedSurvey seen, recentSurvey());
+  std::vector<QueueStatus> out = seen->queues;
+  std::sort(out.begin(), out.end(), [](const QueueStatus& a, const QueueStatus& b) {
+    return a.destination.destination < b.destination.destination;
+  });
   return out;
+}
+
+Result<void> RelayControl::visitQueues(const std::function<void(const QueueStatus&)>& visit) {
+  ASSIGN_OR_RETURN(const SharedSurvey seen, recentSurvey());
+  for (const QueueStatus& queue : seen->queues) visit(queue);
+  return {};
 }
 
 Result<MessageFilters> RelayControl::byKey(const MessageFilter& filter) {
@@ -189,6 +225,12 @@ Result<MessageView> RelayControl::message(const MessageId& id) {
 Result<ByteChain> RelayControl::content(const MessageId& id) { return readMessage(shards(), id); }
 
 Result<ActionResult> RelayControl::act(MessageAction action, const MessageFilter& filter) {
+  auto done = actOnChosen(action, filter);
+  forgetRecent();
+  return done;
+}
+
+Result<ActionResult> RelayControl::actOnChosen(MessageAction action, const MessageFilter& filter) {
   switch (action) {
     case MessageAction::Retry:
       return retry(filter);

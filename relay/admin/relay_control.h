@@ -39,6 +39,7 @@ class RelayControl final : public Control {
   std::string version() override { return parts_.status().version; }
   RelayStatus status() override;
   Result<std::vector<QueueStatus>> queues() override;
+  Result<void> visitQueues(const std::function<void(const QueueStatus&)>& visit) override;
   Result<MessageListing> messages(const queue::MessageFilter& filter,
                                   std::optional<queue::MessageId> after, size_t limit) override;
   Result<MessageView> message(const queue::MessageId& id) override;
@@ -57,8 +58,12 @@ class RelayControl final : public Control {
   // What the shards know of destinations, asked once for all who ask at once.
   Result<SharedSurvey> survey();
   Result<SharedSurvey> askForSurvey();
+  // As survey(), or one that was dear to make and is still good enough for who only looks.
+  Result<SharedSurvey> recentSurvey();
+  void forgetRecent();
   // One filter for each queue key of the destination that the filter names.
   Result<MessageFilters> byKey(const queue::MessageFilter& filter);
+  Result<queue::ActionResult> actOnChosen(MessageAction action, const queue::MessageFilter& filter);
   Result<queue::ActionResult> retry(const queue::MessageFilter& filter);
   // Acts on the messages that are seen to match, page by page, and logs what is held or released.
   Result<queue::ActionResult> actOnPages(MessageAction action, const queue::MessageFilter& filter);
@@ -70,6 +75,9 @@ class RelayControl final : public Control {
   Parts parts_;
   std::mutex suspending_;  // one change of the suspensions at a time
   SingleFlight<Result<SharedSurvey>> surveys_;
+  std::mutex recent_mutex_;
+  SharedSurvey recent_;        // guarded by recent_mutex_
+  SteadyTime recent_until_{};  // guarded by recent_mutex_
 };
 
 }  // namespace sluice::relay

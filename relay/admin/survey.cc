@@ -23,10 +23,6 @@ void keepEarlier(std::optional<T>& kept, const std::optional<T>& other) {
 }
 
 void mergeInto(DestinationStatus& sum, const DestinationStatus& shard) {
-  if (sum.destination.empty()) {
-    sum = shard;
-    return;
-  }
   if (rankOf(shard.state) < rankOf(sum.state)) {
     sum.state = shard.state;
     sum.why = shard.why;
@@ -43,8 +39,7 @@ void mergeInto(DestinationStatus& sum, const DestinationStatus& shard) {
   for (size_t i = 0; i < sum.results.size(); ++i) sum.results[i] += shard.results[i];
 }
 
-void addKey(QueueStatus& queue, const DestinationStatus& shard, const queue::KeyStatus& key) {
-  const bool resting = rests(shard);
+void addKey(QueueStatus& queue, bool resting, const queue::KeyStatus& key) {
   queue.ready += resting ? 0 : key.ready;
   queue.deferred += key.deferred + (resting ? key.ready : 0);
   queue.active += key.active;
@@ -79,22 +74,30 @@ ShardSurvey lookAt(const queue::ShardQueue& queue, const DestinationView& view,
   return out;
 }
 
-std::map<std::string, QueueStatus> mergeSurveys(const std::vector<ShardSurvey>& shards) {
-  std::map<std::string, QueueStatus> merged;
-  for (const ShardSurvey& shard : shards) {
-    for (const DestinationStatus& destination : shard.destinations) {
-      mergeInto(merged[destination.destination].destination, destination);
-    }
-  }
-  for (const ShardSurvey& shard : shards) {
-    std::unordered_map<std::string_view, const DestinationStatus*> serving;
-    for (const DestinationStatus& destination : shard.destinations) {
-      for (const queue::QueueKey& key : destination.keys) serving.emplace(key, &destination);
-    }
-    for (const queue::KeyStatus& key : shard.keys) {
-      const auto found = serving.find(key.key);
-      if (found == serving.end()) continue;
-      addKey(merged[found->second->destination], *found->second, key);
+std::vector<QueueStatus> mergeSurveys(std::vector<ShardSurvey> shards) {
+  size_t most = 0;
+  for (const ShardSurvey& shard : shards) most += shard.destinations.size();
+  std::vector<QueueStatus> merged;
+  std::unordered_map<std::string, size_t> by_name;
+  merged.reserve(most);
+  by_name.reserve(most);
+  for (ShardSurvey& shard : shards) {
+    std::unordered_map<std::string_view, const queue::KeyStatus*> keys;
+    keys.reserve(shard.keys.size());
+    for (const queue::KeyStatus& key : shard.keys) keys.emplace(key.key, &key);
+    for (DestinationStatus& destination : shard.destinations) {
+      const auto [at, fresh] = by_name.try_emplace(destination.destination, merged.size());
+      if (fresh) merged.emplace_back();
+      QueueStatus& queue = merged[at->second];
+      const bool resting = rests(destination);
+      if (!fresh) mergeInto(queue.destination, destination);
+      const size_t ours = destination.keys.size();
+      if (fresh) queue.destination = std::move(destination);
+      const auto& served = fresh ? queue.destination.keys : destination.keys;
+      for (size_t i = 0; i < ours; ++i) {
+        const auto key = keys.find(served[i]);
+        if (key != keys.end()) addKey(queue, resting, *key->second);
+      }
     }
   }
   return merged;

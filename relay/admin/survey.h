@@ -2,7 +2,6 @@
 // lookAt(), which asks a shard's queue and delivery on its loop.
 #pragma once
 
-#include <map>
 #include <span>
 #include <string>
 #include <vector>
@@ -24,8 +23,8 @@ ShardSurvey lookAt(const queue::ShardQueue& queue, const DestinationView& view,
 
 bool rests(const DestinationStatus& destination);
 
-// By name.
-std::map<std::string, QueueStatus> mergeSurveys(const std::vector<ShardSurvey>& shards);
+// One a destination, in no order.
+std::vector<QueueStatus> mergeSurveys(std::vector<ShardSurvey> shards);
 
 // The recipient as it is to be shown: ready for a destination that rests is deferred until then.
 MessageView::Recipient showRecipient(queue::RecipientStatus status,

@@ -14,8 +14,6 @@ namespace {
 
 using nlohmann::ordered_json;
 
-constexpr size_t kPage = 1000;
-
 // The first line of a token file.
 std::optional<std::string> readToken(const std::string& path) {
   std::ifstream file(path);
@@ -128,21 +126,21 @@ std::optional<std::string> AdminSession::getBytes(const std::string& path) {
 }
 
 std::optional<ordered_json> AdminSession::getList(const std::string& path, const std::string& query,
-                                                  size_t limit) {
+                                                  size_t limit, size_t page) {
   ordered_json items = ordered_json::array();
   std::string cursor;
   for (;;) {
-    std::string url = path + "?limit=" + std::to_string(std::min(limit - items.size(), kPage));
+    std::string url = path + "?limit=" + std::to_string(std::min(limit - items.size(), page));
     if (!query.empty()) url += "&" + query;
     if (!cursor.empty()) url += "&cursor=" + net::percentEncode(cursor);
-    const auto page = get(url);
-    if (!page) return std::nullopt;
-    const auto got = page->find("items");
-    if (got == page->end() || !got->is_array()) return parsed("");
+    const auto answer = get(url);
+    if (!answer) return std::nullopt;
+    const auto got = answer->find("items");
+    if (got == answer->end() || !got->is_array()) return parsed("");
     for (const ordered_json& item : *got) {
       if (item.is_object() && items.size() < limit) items.push_back(item);
     }
-    std::string next = memberText(*page, "next");
+    std::string next = memberText(*answer, "next");
     const bool stuck = !next.empty() && next == cursor;
     cursor = std::move(next);
     if (cursor.empty() || items.size() >= limit || stuck) break;

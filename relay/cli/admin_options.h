@@ -32,9 +32,10 @@ class AdminSession {
                                              const nlohmann::ordered_json& body);
   // The answer's bytes.
   std::optional<std::string> getBytes(const std::string& path);
-  // All pages of a list, at most `limit` items: {"items": …, "next": …}.
+  // The pages of a list, each at most `page` items, together at most `limit`:
+  // {"items": …, "next": …}.
   std::optional<nlohmann::ordered_json> getList(const std::string& path, const std::string& query,
-                                                size_t limit);
+                                                size_t limit, size_t page);
   void tell(const std::string& what);
 
  private:

@@ -65,7 +65,7 @@ void listMessages(CliContext& context, const AdminOptions& options,
                   const MessageFilterOptions& filters) {
   AdminSession session(context, options);
   const auto list = session.getList(kMessages, queryOf(filters),
-                                    filters.limit == 0 ? kDefaultLimit : filters.limit);
+                                    filters.limit == 0 ? kDefaultLimit : filters.limit, 1000);
   if (!list) return;
   if (options.json) {
     context.out << list->dump() << '\n';

@@ -49,7 +49,7 @@ void showQueues(CliContext& context, const AdminOptions& options, const std::str
   AdminSession session(context, options);
   std::optional<ordered_json> list;
   if (destination.empty()) {
-    list = session.getList(kQueues, "", SIZE_MAX);
+    list = session.getList(kQueues, "", SIZE_MAX, 10'000);
   } else if (const auto one =
                  session.get(std::string(kQueues) + "/" + net::percentEncode(destination))) {
     list = ordered_json{{"items", ordered_json::array({*one})}, {"next", nullptr}};

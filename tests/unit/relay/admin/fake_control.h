@@ -26,6 +26,11 @@ class FakeControl final : public Control {
     if (error) return tl::unexpected<Error>(*error);
     return queue_list;
   }
+  Result<void> visitQueues(const std::function<void(const QueueStatus&)>& visit) override {
+    if (error) return tl::unexpected<Error>(*error);
+    for (const QueueStatus& queue : queue_list) visit(queue);
+    return {};
+  }
   Result<MessageListing> messages(const queue::MessageFilter& filter,
                                   std::optional<queue::MessageId> after, size_t limit) override {
     last_filter = filter;

@@ -145,7 +145,12 @@ class FakeShardQueue final : public queue::ShardQueue {
 
 class FakeView final : public DestinationView {
  public:
-  std::vector<DestinationStatus> destinations() const override { return known; }
+  std::vector<DestinationStatus> destinations() const override {
+    ++looks;
+    const SteadyTime until = Clock::system().steady() + takes;
+    while (Clock::system().steady() < until) std::this_thread::yield();
+    return known;
+  }
   DestinationStatus destinationOf(const queue::QueueKey& key) const override {
     for (const DestinationStatus& destination : known) {
       for (const queue::QueueKey& served : destination.keys) {
@@ -166,6 +171,8 @@ class FakeView final : public DestinationView {
   }
 
   std::vector<DestinationStatus> known;
+  std::chrono::milliseconds takes{0};
+  mutable std::atomic<int> looks{0};
   std::map<std::string, bool> suspensions;
   std::vector<std::string> retried;
   std::vector<std::pair<std::string, bool>> ended;

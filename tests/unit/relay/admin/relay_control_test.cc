@@ -278,6 +278,23 @@ TEST_F(RelayControlTest, AShardThatHangsIsATimeoutAndItsLateAnswerHarmsNobody) {
   EXPECT_TRUE(control_.queues());
 }
 
+// With very many destinations a look is dear: who only looks shares it for a while, but never after
+// something was changed by hand.
+TEST_F(RelayControlTest, ADearLookServesForAWhileUntilSomebodyActs) {
+  add(0, 1, "a.test", RecipientState::Ready);
+  EXPECT_TRUE(control_.queues());
+  EXPECT_TRUE(control_.queues());
+  EXPECT_EQ(views_[0].looks, 2);
+  views_[0].takes = 300ms;
+  EXPECT_TRUE(control_.queues());
+  EXPECT_EQ(control_.status().ready_recipients, 1u);
+  EXPECT_EQ(views_[0].looks, 3);
+  views_[0].takes = 0ms;
+  EXPECT_TRUE(control_.act(MessageAction::Hold, {}));
+  EXPECT_EQ(control_.status().held, 1u);
+  EXPECT_EQ(views_[0].looks, 4);
+}
+
 TEST(ShardCalls, AQuestionThatIsDroppedIsAnsweredAtOnce) {
   auto answers = std::make_shared<Answers<int>>(2);
   Answer<int>(answers, 0).give(7);

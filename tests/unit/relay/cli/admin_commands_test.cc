@@ -59,7 +59,7 @@ class AdminCommands : public ::testing::Test {
 };
 
 TEST_F(AdminCommands, QueueListsTheFullestFirst) {
-  for (int i = 0; i < 1500; ++i) {  // more than a page
+  for (int i = 0; i < 1500; ++i) {  // as many as no page of messages holds
     QueueStatus queue;
     queue.destination.destination = "d" + std::to_string(10'000 + i) + ".test";
     queue.destination.state = "idle";

@@ -51,6 +51,20 @@ struct Families {
   }
 };
 
+prometheus::MetricFamily queueRecipients(const std::vector<DestinationSample>& samples) {
+  DestinationSample sum;
+  for (const DestinationSample& sample : samples) addTo(sum, sample);
+  prometheus::MetricFamily family = familyOf(names::kQueueRecipients);
+  const auto state = [&](const char* label, uint64_t count) {
+    family.metric.push_back(sampleOf(names::kQueueRecipients, {label}, static_cast<double>(count)));
+  };
+  state("ready", sum.ready);
+  state("active", sum.active);
+  state("deferred", sum.deferred);
+  state("held", sum.held);
+  return family;
+}
+
 // One sample a name, each name fit for a label.
 void mergeByName(std::vector<DestinationSample>& samples) {
   std::unordered_map<std::string_view, size_t> index;
@@ -132,9 +146,13 @@ std::vector<DestinationMetrics::Seen*> DestinationMetrics::account(
   return seen_at;
 }
 
-std::vector<prometheus::MetricFamily> DestinationMetrics::collect(
-    std::vector<DestinationSample> samples) const {
+std::vector<prometheus::MetricFamily> DestinationMetrics::Collect() const {
+  auto taken = source_();
+  if (!taken) return {};
+  std::vector<DestinationSample>& samples = *taken;
   mergeByName(samples);
+  std::vector<prometheus::MetricFamily> out;
+  if (with_queue_) out.push_back(queueRecipients(samples));
   const std::lock_guard lock(mutex_);
   const std::vector<Seen*> seen = account(samples);
   Families families;
@@ -147,8 +165,11 @@ std::vector<prometheus::MetricFamily> DestinationMetrics::collect(
     }
   }
   families.add(kOther, other, other_);
-  return {std::move(families.recipients), std::move(families.oldest),
-          std::move(families.connections), std::move(families.deliveries)};
+  for (auto* family :
+       {&families.recipients, &families.oldest, &families.connections, &families.deliveries}) {
+    out.push_back(std::move(*family));
+  }
+  return out;
 }
 
 }  // namespace sluice::metrics

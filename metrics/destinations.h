@@ -1,4 +1,5 @@
-// The sluice_destination_* metrics: the busiest destinations by name, the rest summed as "other".
+// The sluice_destination_* metrics: the busiest destinations by name, the rest summed as "other";
+// and, out of the same look at the relay, the queue's recipients by state.
 //
 // Which destinations are the busiest changes from scrape to scrape, so their counters are kept as
 // what was added while a destination was named, and "other" gets what was added while it was not:
@@ -12,6 +13,7 @@
 #include <cstdint>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -35,15 +37,14 @@ struct DestinationSample {
 
 class DestinationMetrics final : public prometheus::Collectable {
  public:
-  using Source = std::function<std::vector<DestinationSample>()>;
-  // `named`: metrics_destinations. `source` is called on the scraping thread.
-  DestinationMetrics(size_t named, Source source) : named_(named), source_(std::move(source)) {}
-  // Without a source: for who calls collect().
-  explicit DestinationMetrics(size_t named) : named_(named) {}
+  // Called on the scraping thread; nothing if the relay does not answer, and then nothing is shown:
+  // a gap is better than a wrong zero. Samples of one name are summed.
+  using Source = std::function<std::optional<std::vector<DestinationSample>>()>;
+  // `named`: metrics_destinations. `with_queue`: sluice_queue_recipients too, summed over all.
+  DestinationMetrics(size_t named, Source source, bool with_queue = false)
+      : named_(named), source_(std::move(source)), with_queue_(with_queue) {}
 
-  std::vector<prometheus::MetricFamily> Collect() const override { return collect(source_()); }
-  // The families of these samples; shards or parts of one destination are summed.
-  std::vector<prometheus::MetricFamily> collect(std::vector<DestinationSample> samples) const;
+  std::vector<prometheus::MetricFamily> Collect() const override;
 
  private:
   using Results = std::array<uint64_t, kDeliveryResults.size()>;
@@ -58,6 +59,7 @@ class DestinationMetrics final : public prometheus::Collectable {
 
   size_t named_;
   Source source_;
+  bool with_queue_;
   mutable std::mutex mutex_;
   mutable std::unordered_map<std::string, Seen> seen_;  // guarded by mutex_, as all below
   mutable Results other_{};

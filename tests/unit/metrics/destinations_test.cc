@@ -82,6 +82,23 @@ TEST_F(Destinations, OneThatIsCalledOtherIsNotMistakenForTheSum) {
   EXPECT_EQ(seen.at(deferred("\\\"other\\\"")), 3);
 }
 
+TEST(QueueRecipients, AreTheSumOfAllDestinationsAndShownWhenZero) {
+  std::optional<std::vector<DestinationSample>> samples;
+  samples.emplace();
+  const DestinationMetrics metrics(
+      1, [&] { return samples; }, true);
+  Registry registry;
+  registry.addCollectable(metrics);
+  const std::string held = "sluice_queue_recipients{state=\"held\"}";
+  EXPECT_EQ(readExposition(registry.exposition()).at(held), 0);
+  samples = {{.destination = "a.test", .held = 2}, {.destination = "b.test", .held = 3}};
+  const auto seen = readExposition(registry.exposition());
+  EXPECT_THAT(seen.mistakes, IsEmpty());
+  EXPECT_EQ(seen.at(held), 5);
+  samples.reset();  // nobody answers: a gap is better than a wrong zero
+  EXPECT_EQ(registry.exposition(), "");
+}
+
 // Fifty thousand random recipient domains: at most 2,000 series, and a scrape stays quick.
 TEST_F(Destinations, ManyDestinationsStayFewSeries) {
   for (int i = 0; i < 50'000; ++i) {

@@ -74,6 +74,7 @@ void printSummary(const LoadSummary& summary, const std::string& run, std::ostre
 
 void printCheck(const LoadCheck& check, std::ostream& out) {
   out << fmt::format("delivered    {} of {} accepted\n", check.delivered, check.accepted)
+      << fmt::format("reported     {} (not delivered, and the sender was told)\n", check.reported)
       << fmt::format("lost         {}\n", check.lost)
       << fmt::format("duplicates   {}\n", check.duplicates)
       << fmt::format("ghosts       {} (delivered although never accepted)\n", check.ghosts)

@@ -10,10 +10,13 @@ namespace sluice::relay {
 namespace {
 
 constexpr size_t kMaxExamples = 10;
+constexpr std::string_view kFailed =
+    " failed";  // behind "ID RECIPIENT": a report of the failure came
 
 struct Fate {
   char what = 0;  // A, U, R; 0: not in any ledger
   uint32_t copies = 0;
+  bool reported = false;
 };
 using Fates = std::unordered_map<std::string, Fate>;
 
@@ -58,6 +61,8 @@ void judge(const std::string& key, const Fate& fate, LoadCheck& check) {
       ++check.accepted;
       if (fate.copies > 0) {
         ++check.delivered;
+      } else if (fate.reported) {
+        ++check.reported;
       } else {
         ++check.lost;
         addExample(check.lost_examples, key);
@@ -116,7 +121,11 @@ Result<LoadCheck> checkDeliveries(const std::vector<std::string>& ledgers,
   for (const std::string& path : journals) {
     RETURN_IF_ERROR(readLines(path, [&](const std::string& line) -> Result<void> {
       if (runs.contains(runOf(line))) {
-        ++fates[line].copies;
+        if (line.ends_with(kFailed)) {
+          fates[line.substr(0, line.size() - kFailed.size())].reported = true;
+        } else {
+          ++fates[line].copies;
+        }
       } else {
         ++check.foreign;
       }
@@ -130,6 +139,7 @@ Result<LoadCheck> checkDeliveries(const std::vector<std::string>& ledgers,
 nlohmann::json LoadCheck::toJson() const {
   return {{"accepted", accepted},
           {"delivered", delivered},
+          {"reported", reported},
           {"lost", lost},
           {"duplicates", duplicates},
           {"ghosts", ghosts},

@@ -37,7 +37,8 @@ class LoadLedger {
 struct LoadCheck {
   uint64_t accepted = 0;
   uint64_t delivered = 0;   // of the accepted
-  uint64_t lost = 0;        // accepted, never delivered
+  uint64_t reported = 0;    // of the accepted: not delivered, but the sender was told
+  uint64_t lost = 0;        // accepted, neither delivered nor reported
   uint64_t duplicates = 0;  // copies beyond the first
   uint64_t ghosts = 0;      // delivered although refused, or never sent
   uint64_t unknown = 0;     // may be delivered or not; both are right

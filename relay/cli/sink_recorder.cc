@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "net/base/clock.h"
+#include "relay/cli/sink_report.h"
 #include "relay/cli/tool_socket.h"
 
 namespace sluice::relay {
@@ -77,15 +78,28 @@ bool SinkRecorder::keep(const SinkMessage& message) {
     if (!options_.maildir.empty() && !writeFiles(message, envelope)) return false;
     if (options_.verbose) out_ << dump(envelope) << '\n';
   }
-  if (ids_) {
-    for (const SinkRecipient& recipient : message.recipients) {
-      std::fwrite(identity.id.data(), 1, identity.id.size(), ids_.get());
-      std::fputc(' ', ids_.get());
-      std::fwrite(recipient.path.data(), 1, recipient.path.size(), ids_.get());
-      std::fputc('\n', ids_.get());
-    }
-  }
+  writeIds(message, identity);
   return true;
+}
+
+void SinkRecorder::writeIds(const SinkMessage& message, const SinkIdentity& identity) {
+  for (const SinkRecipient& recipient : message.recipients) {
+    writeId(identity.id, recipient.path, "\n");
+  }
+  if (!message.sender.empty()) return;
+  const FailureReport report = readFailureReport(message.content);
+  if (!report.id.empty()) tally_.onReport();
+  for (const std::string_view recipient : report.recipients) {
+    writeId(report.id, recipient, " failed\n");
+  }
+}
+
+void SinkRecorder::writeId(std::string_view id, std::string_view recipient, std::string_view rest) {
+  if (!ids_) return;
+  std::fwrite(id.data(), 1, id.size(), ids_.get());
+  std::fputc(' ', ids_.get());
+  std::fwrite(recipient.data(), 1, recipient.size(), ids_.get());
+  std::fwrite(rest.data(), 1, rest.size(), ids_.get());
 }
 
 bool SinkRecorder::writeFiles(const SinkMessage& message, const json& envelope) {

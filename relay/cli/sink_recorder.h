@@ -16,7 +16,9 @@ namespace sluice::relay {
 
 struct SinkRecorderOptions {
   std::string maildir;  // a file a message: NAME.eml and, written before it, NAME.json; empty: none
-  std::string ids_file;  // a line "ID RECIPIENT" a recipient; empty: none
+  // A line "ID RECIPIENT" a recipient, and "ID RECIPIENT failed" where a failure report about a
+  // message of `sluice load` came instead; empty: none
+  std::string ids_file;
   bool verbose = false;  // a JSON line a message
 };
 
@@ -34,6 +36,8 @@ class SinkRecorder final : public SinkKeeper {
     void operator()(std::FILE* file) const { std::fclose(file); }
   };
   SinkRecorder(SinkRecorderOptions options, SinkTally& tally, std::ostream& out);
+  void writeIds(const SinkMessage& message, const SinkIdentity& identity);
+  void writeId(std::string_view id, std::string_view recipient, std::string_view rest);
   bool writeFiles(const SinkMessage& message, const nlohmann::json& envelope);
 
   SinkRecorderOptions options_;

@@ -98,6 +98,7 @@ nlohmann::json SinkTally::toJson() const {
           {"duplicates", duplicates_},
           {"untagged", untagged_},
           {"damaged", damaged_},
+          {"reports", reports_},
           {"violations", violations_},
           {"violation_examples", violation_examples_},
           {"refused", refused},

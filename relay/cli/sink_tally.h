@@ -61,6 +61,7 @@ class SinkTally {
   void onRefusal(SinkStage stage) { ++refused_[static_cast<size_t>(stage)]; }
   // Something a client must not do; the first few are kept word for word.
   void onViolation(std::string_view what);
+  void onReport() { ++reports_; }  // of a failure, about a message of `sluice load`
   void onBytes(size_t bytes) { bytes_ += bytes; }
 
   uint64_t messages() const { return messages_; }
@@ -69,7 +70,8 @@ class SinkTally {
   nlohmann::json toJson() const;
 
  private:
-  uint64_t messages_ = 0, recipients_ = 0, duplicates_ = 0, untagged_ = 0, damaged_ = 0;
+  uint64_t messages_ = 0, recipients_ = 0, duplicates_ = 0, untagged_ = 0, damaged_ = 0,
+           reports_ = 0;
   uint64_t connections_ = 0, open_ = 0, open_peak_ = 0, bytes_ = 0, violations_ = 0;
   uint64_t first_ns_ = 0, last_ns_ = 0;
   size_t most_recipients_ = 0;

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <optional>
 
+#include "net/base/ip_address.h"
 #include "net/smtp/path.h"
 #include "net/smtp/status_code.h"
 #include "net/smtp/xtext.h"
@@ -119,7 +120,11 @@ void appendRecipient(std::string& out, const NoticeFacts& facts, const Recipient
   field("Action", toString(report.action));
   field("Status", statusOf(report));
   const std::string host = cleanText(report.remote_mta, Charset::Ascii, kMaxHostBytes);
-  if (!host.empty()) field("Remote-MTA", "dns; " + host);
+  if (IpAddress::parse(host)) {
+    field("Remote-MTA", "dns; [" + host + "]");  // RFC 3464 section 2.1.2
+  } else if (!host.empty()) {
+    field("Remote-MTA", "dns; " + host);
+  }
   if (detail.diagnostic_bytes > 0 && !report.diagnostic.empty()) {
     field("Diagnostic-Code",
           (report.diagnostic_is_smtp ? "smtp; " : "X-Sluice; ") +

@@ -43,6 +43,15 @@ TEST(LoadCheck, CountsEachFate) {
   EXPECT_FALSE(check.good());
 }
 
+TEST(LoadCheck, CountsAReportedFailureNotAsLost) {
+  const std::string ledger = file("told", "A r.1 a@x.test\nA r.2 a@x.test\n");
+  const std::string ids = file("told_ids", "r.1 a@x.test\nr.2 a@x.test failed\n");
+  const LoadCheck check = checkDeliveries({ledger}, {ids}).value();
+  EXPECT_EQ(check.delivered, 1u);
+  EXPECT_EQ(check.reported, 1u);
+  EXPECT_TRUE(check.good());
+}
+
 TEST(LoadCheck, IsGoodWhereAllThatWasAcceptedCame) {
   const std::string ledger = file("good", "A r.1 a@x.test\nU r.2 a@x.test\n");
   const LoadCheck check = checkDeliveries({ledger}, {file("good_ids", "r.1 a@x.test\n")}).value();

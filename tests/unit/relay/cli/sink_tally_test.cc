@@ -127,6 +127,31 @@ TEST_F(SinkRecorderTest, WritesTheMessageItsEnvelopeAndItsIds) {
   EXPECT_EQ(files, 2u);
 }
 
+TEST_F(SinkRecorderTest, WritesDownWhatAFailureReportIsAbout) {
+  std::ostringstream out;
+  auto recorder =
+      SinkRecorder::create({"", (folder_ / "ids").string(), false}, tally_, out).value();
+  const std::string report =
+      "Message-ID: <dsn@y.test>\r\nContent-Type: multipart/report; boundary=b\r\n\r\n--b\r\n\r\n"
+      "sorry\r\n\r\n--b\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; "
+      "y\r\n\r\n"
+      "Final-Recipient: rfc822; b@y.test\r\nAction: failed\r\n\r\n"
+      "Final-Recipient: rfc822; d@y.test\r\nAction: delayed\r\n\r\n--b\r\n\r\n"
+      "X-Sluice-Load-Id: r1.8\r\n\r\n--b--\r\n";
+  SinkMessage sent = message(report);
+  recipients_.resize(1);
+  recipients_[0].path = "a@x.test";
+  sent.recipients = recipients_;
+  sent.sender = "";
+  ASSERT_TRUE(recorder->keep(sent));
+  sent.sender = "forger@x.test";
+  ASSERT_TRUE(recorder->keep(sent));
+  ASSERT_TRUE(recorder->flush());
+  EXPECT_EQ(read(folder_ / "ids"),
+            "<dsn@y.test> a@x.test\nr1.8 b@y.test failed\n<dsn@y.test> a@x.test\n");
+  EXPECT_EQ(tally_.toJson()["reports"], 1);
+}
+
 TEST_F(SinkRecorderTest, TakesNothingThatItCannotWrite) {
   std::ostringstream out;
   auto recorder =

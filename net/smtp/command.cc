@@ -340,9 +340,9 @@ Parsed<RcptCommand> parseRcpt(std::string_view argument, bool smtputf8) {
   return rcpt;
 }
 
-Parsed<BdatCommand> parseBdat(std::string_view argument, std::optional<uint64_t>& bytes) {
+Parsed<BdatCommand> parseBdat(std::string_view argument) {
   argument = trim(argument);
-  bytes = readNumber(takeWord(argument));
+  const auto bytes = readNumber(takeWord(argument));
   if (!bytes) return badParameter("Syntax: BDAT octets [LAST]");
   if (argument.empty()) return BdatCommand{*bytes, false};
   if (!equalsIgnoringCase(argument, "LAST")) return badParameter("Syntax: BDAT octets [LAST]");

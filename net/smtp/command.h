@@ -88,9 +88,7 @@ struct AuthCommand {
 // Each takes the argument behind the verb.
 Parsed<MailCommand> parseMail(std::string_view argument);
 Parsed<RcptCommand> parseRcpt(std::string_view argument, bool smtputf8);
-// With `bytes` set as far as they could be read even when the command is refused, so that the
-// session can step over the chunk.
-Parsed<BdatCommand> parseBdat(std::string_view argument, std::optional<uint64_t>& bytes);
+Parsed<BdatCommand> parseBdat(std::string_view argument);
 Parsed<AuthCommand> parseAuth(std::string_view argument);
 // Any name without control characters, as written.
 Parsed<std::string_view> parseHello(std::string_view argument);

@@ -31,17 +31,16 @@ void ServerProtocol::takeContent(std::string_view& input) {
 
 // RFC 3030 section 2: the octets of a refused chunk are taken before it is answered.
 void ServerProtocol::doBdat(std::string_view argument) {
-  std::optional<uint64_t> bytes;
-  const auto bdat = parseBdat(argument, bytes);
-  if (!bytes) {
+  const auto bdat = parseBdat(argument);
+  if (!bdat) {  // how many octets follow is anybody's guess
     chunks_failed_ |= has_mail_;
-    return refuseData({501, {5, 5, 4}, "Syntax: BDAT octets [LAST]"});
+    const Rejection& rejection = bdat.error();
+    return refuseData({rejection.code, rejection.status, rejection.text});
   }
-  chunk_left_ = *bytes;
-  chunk_last_ = bdat && bdat->last;
-  chunk_refusal_ = refusesChunk(*bytes);
-  if (!bdat) chunk_refusal_ = ServerReply{501, {5, 5, 4}, "Syntax: BDAT octets [LAST]"};
-  if (chunk_refusal_ && *bytes > kMaxSteppedOverBytes) return close(*chunk_refusal_);
+  chunk_left_ = bdat->bytes;
+  chunk_last_ = bdat->last;
+  chunk_refusal_ = refusesChunk(bdat->bytes);
+  if (chunk_refusal_ && bdat->bytes > kMaxSteppedOverBytes) return close(*chunk_refusal_);
   if (chunk_refusal_) {
     if (reader_ && !content_dropped_) {
       content_dropped_ = true;

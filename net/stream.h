@@ -23,7 +23,8 @@ class Stream {
     virtual void onRead(std::string_view bytes) = 0;
     // The stream ended: Closed (the peer's FIN), Reset, Io. Nothing comes after it.
     virtual void onEnd(const Error& why) = 0;
-    // What was written has left us, so that unsentBytes() is below the low-water mark again.
+    // unsentBytes() is below the low-water mark again. Told from the loop only: a flush() that the
+    // kernel takes whole says so by unsentBytes() alone.
     virtual void onDrained() {}
   };
 

@@ -202,6 +202,7 @@ void TcpStream::write(Slice slice) {
 }
 
 void TcpStream::flush() {
+  if (unsent_bytes_ > kLowWaterBytes) above_low_water_ = true;
   if (writing_ || out_.empty() || !handle_) return;
   startWrite();
 }
@@ -225,7 +226,6 @@ void TcpStream::startWrite() {
     out_.dropFront(static_cast<size_t>(sent));
   }
   if (out_.empty()) return;
-  if (unsent_bytes_ > kLowWaterBytes) above_low_water_ = true;
   auto pending = std::make_unique<PendingWrite>();
   pending->bytes = std::move(out_);
   out_ = ByteChain();

@@ -71,6 +71,10 @@ bool ClientProtocol::sendingContent() const {
          transactions_.back()->sending == ClientTransaction::Sending::Content;
 }
 
+bool ClientProtocol::waitsForRoom() const {
+  return state_ == State::Open && sendingContent() && !transactions_.back()->chunk_wanted;
+}
+
 std::deque<ClientTransaction*> ClientProtocol::abandon() {
   state_ = State::Over;
   owed_.clear();

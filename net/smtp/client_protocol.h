@@ -71,6 +71,8 @@ class ClientProtocol {
   // Counts up with every reply taken: a deadline for the next one starts anew.
   uint64_t repliesTaken() const { return replies_taken_; }
   bool sendingContent() const;
+  // More content could be asked for if less of it were unsent.
+  bool waitsForRoom() const;
   size_t transactionsUnderWay() const { return transactions_.size(); }
   // Under way, oldest first; the protocol forgets them. Those with content_ended may have been
   // taken by the server.

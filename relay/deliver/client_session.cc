@@ -285,6 +285,12 @@ void ClientSession::afterActivity() {
   if (state_ == State::Open && protocol_->awaited() == smtp::Expect::Quit) state_ = State::Quitting;
   if (state_ == State::Quitting && !protocol_->awaited()) return end(std::nullopt);
   stream_->flush();
+  // What the kernel took at once makes room that no onDrained() tells of.
+  while (protocol_->waitsForRoom() && stream_->unsentBytes() <= net::TcpStream::kLowWaterBytes) {
+    protocol_->pump();
+    if (break_) return afterActivity();
+    stream_->flush();
+  }
   if (state_ == State::Open && deliveries_.empty()) {
     const auto most = static_cast<size_t>(hops_->limits.max_messages_per_connection);
     if (served_ >= most ||

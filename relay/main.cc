@@ -1,2 +1,12 @@
 // Picks the subcommand; see relay/cli.
-int main() { return 0; }
+#include <iostream>
+
+#include "relay/cli/commands.h"
+
+int main(int argc, char** argv) {
+  using namespace sluice::relay;
+  constexpr AddCommand kCommands[] = {addServeCommand, addCheckCommand, addQueueCommands,
+                                      addSpoolCommand, addSinkCommand,  addLoadCommand};
+  CliContext context{std::cout, std::cerr};
+  return runCli(argc, argv, kCommands, context);
+}

@@ -18,7 +18,7 @@ namespace sluice {
 // IPv4 or IPv6. An IPv4-mapped IPv6 address is kept as the IPv4 address that it means.
 class IpAddress {
  public:
-  IpAddress() = default;  // 0.0.0.0
+  IpAddress() = default;                                  // 0.0.0.0
   static Result<IpAddress> parse(std::string_view text);  // "192.0.2.1", "2001:db8::1"; no zone
   static IpAddress v4(std::array<uint8_t, 4> bytes);
   static IpAddress v6(std::array<uint8_t, 16> bytes);

@@ -113,7 +113,7 @@ def test_each_route_with_credentials_and_the_wrong_method(guarded):
 @pytest.mark.sanitized
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b'"x"', b'{"ids": "x"}', b'{"ids": [1]}', b'{"unknown": 1}',
                                   b'{"limit": -1}', b'{"state": "odd"}', b'{"older_than": "x"}', b"\xff\xfe",
-                                  b'{"a":' * 50_000, b"[" * 100_000])
+                                  b'{"a":' * 50_000, b"[" * 100_000], ids=lambda body: repr(body[:20]))
 def test_bodies_that_say_nothing_good(guarded, body):
     head = (f"POST /api/v1/messages/discard HTTP/1.1\r\nHost: 127.0.0.1:{guarded.admin_port}\r\n"
             f"Authorization: Bearer {guarded.token}\r\nContent-Type: application/json\r\n"
@@ -134,7 +134,7 @@ def test_queries_that_say_nothing_good(guarded, query):
 
 
 @pytest.mark.sanitized
-@pytest.mark.parametrize("host,origin,code", [("evil.test", None, 403), ("127.0.0.1:1", None, 403), ("", None, 400),
+@pytest.mark.parametrize("host,origin,code", [("evil.test", None, 403), ("", None, 400),
                                               ("localhost:PORT", None, 200), ("127.0.0.1:PORT", "http://evil.test", 403),
                                               ("127.0.0.1:PORT", "null", 403),
                                               ("127.0.0.1:PORT", "http://127.0.0.1:PORT", 200)])

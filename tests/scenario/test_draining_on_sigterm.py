@@ -101,7 +101,7 @@ def test_ready_says_no_as_soon_as_it_drains(start_relay, server):
 
 def drain_under_load(start_relay, tmp_path, rounds):
     with LoadSink(tmp_path) as sink:
-        relay = start_relay(send=[smart_host(sink)])
+        relay = start_relay(send=[smart_host(sink)], queue={"drain_timeout": "30s"})
         acknowledged, unknown = set(), set()
         for _ in range(rounds):
             load = Load(relay.port).start()

@@ -85,7 +85,7 @@ def test_garbage_behind_the_dot_is_no_acceptance(relay, server, bad, garbage):
 
 def test_quit_is_not_sent_behind_an_unanswered_dot(relay, server, bad):
     """HS4."""
-    bad.on("eod", Hang(1.0))
+    bad.on("eod", Say("250 2.0.0 taken", after=1.0))
     relay.deliver_in(SENDER, [BAD], SIMPLE)
     bad.wait_arrived(1)
     assert stays(lambda: not bad.commands("QUIT"), 0.8)

@@ -2,8 +2,9 @@
 relays that point at each other (AR7, HS19)."""
 import pytest
 
+from support.fake_dns import FakeDns
 from support.mail import RECIPIENT, SENDER, SIMPLE, report_of
-from support.relay import Relay, smart_host
+from support.relay import Relay, by_mx, smart_host
 
 pytestmark = pytest.mark.sanitized
 
@@ -50,10 +51,16 @@ def test_two_relays_that_point_at_each_other_stop_with_one_notice(start_relay, s
     assert len(server.messages) == 1
 
 
-def test_a_destination_with_our_own_name_is_a_loop(start_relay, server):
-    """HS19: the banner or the EHLO reply names us."""
-    server.name = "relay.test"
-    relay = start_relay(send=[smart_host(server, name="loop", address_spaces=["loop.test"])])
+@pytest.mark.parametrize("where", ["banner", "ehlo"])
+def test_an_mx_host_with_our_own_name_is_a_loop(start_relay, server, where):
+    """HS19. A smart host may be a part of this machine, so there the name says nothing."""
+    server.on(where, "220 relay.test ESMTP" if where == "banner" else "250 relay.test")
+    with FakeDns({"loop.test": {"MX": ["10 mx.loop.test"]}, "mx.loop.test": {"A": [server.address]}}) as dns:
+        relay = start_relay(send=[by_mx(server.port)], dns={"servers": [dns.address]})
+        loop_by_name(relay, server)
+
+
+def loop_by_name(relay, server):
     message_id = relay.deliver_in("<>", ["<a@loop.test>"], SIMPLE)
     event = relay.log.wait_for(id=message_id, where=lambda e: e["event"] in ("bounced", "deferred"))
     assert event["event"] == "bounced" and event["status"] == "5.4.6", event

@@ -55,8 +55,8 @@ def test_a_server_that_people_use(start_relay, tmp_path):
     got = []
 
     class Handler:
-        async def handle_DATA(self, session, transaction):
-            got.append((transaction.mail_from, list(transaction.rcpt_tos), transaction.original_content))
+        async def handle_DATA(self, server, session, envelope):
+            got.append((envelope.mail_from, list(envelope.rcpt_tos), envelope.original_content))
             return "250 2.0.0 taken"
     server = controller.Controller(Handler(), hostname="127.0.1.1", port=free_port(), enable_SMTPUTF8=True)
     server.start()

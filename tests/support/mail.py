@@ -20,12 +20,21 @@ def report_of(content):
     What the fields hold is checked for its form: multipart/report with three parts (RFC 6522)."""
     message = email.message_from_bytes(content, policy=email.policy.SMTP)
     assert message.get_content_type() == "multipart/report", content[:500]
-    assert message.get_param("report-type") == "delivery-status"
     assert message["Auto-Submitted"].startswith("auto-"), message["Auto-Submitted"]
     parts = list(message.iter_parts())
     assert len(parts) == 3, [part.get_content_type() for part in parts]
-    assert parts[1].get_content_type() in ("message/delivery-status", "message/global-delivery-status")
+    kind = parts[1].get_content_subtype()
+    assert kind in ("delivery-status", "global-delivery-status") and kind == message.get_param("report-type")
     return Report(message, parts)
+
+
+def _groups(part):
+    """Blocks of fields of the second part; of the international form, Python knows only the bytes."""
+    if part.get_content_subtype() == "delivery-status":
+        return part.get_payload()
+    raw = part.get_payload(decode=True) or part.as_bytes().split(b"\n\n", 1)[1]
+    blocks = raw.replace(b"\r\n", b"\n").strip().split(b"\n\n")
+    return [email.message_from_bytes(block + b"\n\n", policy=email.policy.SMTPUTF8) for block in blocks]
 
 
 class Report:
@@ -33,7 +42,7 @@ class Report:
 
     def __init__(self, message, parts):
         self.message, self.parts = message, parts
-        groups = [{k.lower(): str(v) for k, v in group.items()} for group in parts[1].get_payload()]
+        groups = [{k.lower(): str(v) for k, v in group.items()} for group in _groups(parts[1])]
         self.about, self.recipients = groups[0], [g for g in groups[1:] if g]
 
     @property

@@ -63,7 +63,7 @@ class Relay:
         self.config["dns"] = {"servers": ["127.0.0.1:9"], "timeout": "1s", "attempts": 1} \
             | (dns or {})
         self.config["queue"] = {"retry_first": "300ms", "retry_max": "2s", "retry_jitter": 0.0,
-                                "disk_reserve": "64MiB"} | (queue or {})
+                                "disk_reserve": "64MiB", "drain_timeout": "8s"} | (queue or {})
         self.config["admin"] = {"listen": f"127.0.0.1:{self.admin_port}"} | (admin or {})
         self.config |= extra or {}
         self.config_file = self.directory / "sluice.toml"

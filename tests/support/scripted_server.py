@@ -20,6 +20,7 @@ import time
 from support.ports import free_port
 from support.waiting import wait_until
 
+_ESTABLISHED = 1  # a state of TCP_INFO
 EXTENSIONS = ("PIPELINING", "SIZE 104857600", "8BITMIME", "SMTPUTF8", "DSN", "ENHANCEDSTATUSCODES")
 
 
@@ -155,7 +156,7 @@ class Session(threading.Thread):
         self.server, self.socket, self.peer, self.number = server, connection, peer, number
         self.commands, self.opened, self.closed_at = [], time.monotonic(), None
         self.helo, self.received = None, 0
-        self.batch, self._buffer, self._starts = 0, b"", []
+        self.batch, self._buffer, self._starts = 0, bytearray(), []
         self._mail, self._rcpts, self._bdat = None, [], None
         self.got_quit = False
         self._at_idle, self._owed = False, None
@@ -186,6 +187,13 @@ class Session(threading.Thread):
             self._owed.code, self._owed.taken = code, code // 100 == 2
             self._owed = None
 
+    def is_established(self):
+        """False as soon as the client has closed, also while bytes of it are still to be read."""
+        try:
+            return self.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == _ESTABLISHED
+        except OSError:
+            return False
+
     def write(self, data):
         try:
             self.socket.sendall(data)
@@ -206,7 +214,8 @@ class Session(threading.Thread):
 
     def _take(self, count):
         """Takes bytes off the buffer; gives them and the batch that brought the first one."""
-        data, self._buffer = self._buffer[:count], self._buffer[count:]
+        data = bytes(self._buffer[:count])
+        del self._buffer[:count]
         batch = 0
         for start, number in self._starts:
             if start <= 0:
@@ -426,7 +435,7 @@ class ScriptedServer:
                 session = Session(self, connection, peer, len(self.sessions))
                 self.sessions.append(session)
                 self.open_now += 1
-                self.peak = max(self.peak, self.open_now)
+                self.peak = max(self.peak, sum(1 for s in self.sessions if s.is_established()))
             session.start()
 
     # The script
@@ -479,7 +488,7 @@ class ScriptedServer:
         """All command lines of all sessions, or those of one verb."""
         with self._lock:
             return [c.line for s in self.sessions for c in list(s.commands)
-                    if verb is None or c.line.upper().startswith(verb)]
+                    if verb is None or c.line.upper().startswith(verb.upper())]
 
     def wait_messages(self, count=1, timeout=10.0):
         """Waits until it has taken so many; gives them."""

@@ -18,8 +18,9 @@
 
 namespace sluice::queue {
 
-enum class Family : uint8_t { Settings, Content, Envelope, State, Schedule, Partial };
-inline constexpr size_t kFamilies = 6;
+// Anchor is RocksDB's default one; it holds what the founding wrote and nothing else, see store.cc.
+enum class Family : uint8_t { Anchor, Settings, Content, Envelope, State, Schedule, Partial };
+inline constexpr size_t kFamilies = 7;
 
 // A list of writes in few allocations. Every key is put once and removed once.
 class Ops {

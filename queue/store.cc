@@ -6,7 +6,6 @@
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/options.h>
 #include <rocksdb/table.h>
-#include <rocksdb/utilities/options_util.h>
 #include <rocksdb/write_buffer_manager.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -15,6 +14,9 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <vector>
 
 #include "queue/store_listener.h"
@@ -25,6 +27,14 @@ namespace {
 // Counted up when the stored form changes; an older one is migrated, a newer one not touched.
 constexpr std::string_view kFormatKey = "format";
 constexpr std::string_view kFormatVersion = "1";
+// RocksDB opens the first table files ahead, and a damaged one among them stops the opening. With
+// the least allowed number (kFewestOpenFiles) these are two, of the first family. So that family
+// has two files of its own, written at the founding and never again, with spare copies beside them:
+// a damaged file of any other family then stops nothing, and what it held is set aside when it is
+// read.
+constexpr std::string_view kFoundedKey = "founded";
+constexpr int kFewestOpenFiles = 20;
+constexpr std::string_view kSpares = "/spare";
 
 std::string errnoText(const std::string& what, const std::string& path) {
   return what + " " + path + ": " + std::strerror(errno);
@@ -59,6 +69,40 @@ Result<void> syncDirectory(const std::string& path) {
   return {};
 }
 
+bool sameBytes(const std::filesystem::path& a, const std::filesystem::path& b) {
+  std::ifstream one(a, std::ios::binary), two(b, std::ios::binary);
+  const std::string first{std::istreambuf_iterator<char>(one), {}};
+  const std::string second{std::istreambuf_iterator<char>(two), {}};
+  return one && two && first == second;
+}
+
+// Copies the table files of the founding to where they can be had again.
+Result<void> keepSpares(const std::string& path) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  const fs::path spares = path + std::string(kSpares);
+  fs::create_directory(spares, error);
+  for (const auto& entry : fs::directory_iterator(path, error))
+    if (!error && entry.path().extension() == ".sst")
+      fs::copy_file(entry.path(), spares / entry.path().filename(), error);
+  if (error) return fail(Errc::Io, "cannot write " + spares.string() + ": " + error.message());
+  return {};
+}
+
+// Puts the spare copies back where their originals are another's by now; true if any was.
+bool useSpares(const std::string& path) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  bool used = false;
+  for (const auto& entry : fs::directory_iterator(path + std::string(kSpares), error)) {
+    const fs::path original = path / entry.path().filename();
+    if (!fs::exists(original, error) || sameBytes(entry.path(), original)) continue;
+    fs::copy_file(entry.path(), original, fs::copy_options::overwrite_existing, error);
+    used |= !error;
+  }
+  return used;
+}
+
 Result<void> makeDirectory(const std::string& path) {
   for (size_t at = path.find('/', 1);; at = path.find('/', at + 1)) {
     const std::string part = path.substr(0, at);
@@ -87,8 +131,10 @@ Errc errcOf(const rocksdb::Status& status) {
 
 std::string_view familyName(Family family) {
   switch (family) {
-    case Family::Settings:
+    case Family::Anchor:
       return "default";
+    case Family::Settings:
+      return "settings";
     case Family::Content:
       return "content";
     case Family::Envelope:
@@ -172,18 +218,19 @@ Result<void> Store::lockDirectory() {
 // that looks like the remains of a queue.
 Result<void> Store::found() {
   const std::string aside = path_ + ".founding";
-  rocksdb::Options destroy;
-  if (options_.env) destroy.env = options_.env;
-  destroy.info_log_level = rocksdb::FATAL_LEVEL;
-  rocksdb::DestroyDB(aside, destroy);
+  std::error_code ignored;
+  std::filesystem::remove_all(aside, ignored);
   ::rmdir(path_.c_str());  // empty, as contentsOf() has seen, or not there
   if (auto opened = openAt(aside, true); !opened) return opened;
-  rocksdb::WriteOptions sync;
-  sync.sync = true;
-  const auto status =
-      db_->Put(sync, family(Family::Settings), sliceOf(kFormatKey), sliceOf(kFormatVersion));
+  rocksdb::Status status;
+  for (const std::string_view key : {kFormatKey, kFoundedKey}) {
+    auto* anchor = family(Family::Anchor);
+    if (status.ok()) status = db_->Put({}, anchor, sliceOf(key), sliceOf(kFormatVersion));
+    if (status.ok()) status = db_->Flush({}, anchor);
+  }
   close();
   if (!status.ok()) return failWith(status);
+  RETURN_IF_ERROR(keepSpares(aside));
   if (::rename(aside.c_str(), path_.c_str()) != 0)
     return fail(Errc::Io, errnoText("cannot make", path_));
   return syncDirectory(options_.directory);
@@ -217,11 +264,10 @@ Result<void> Store::openAt(const std::string& path, bool founding) {
   rocksdb::DBOptions options = databaseOptions(path, founding);
   auto status = tryOpen(options, path);
   if (status.IsCorruption()) {
-    // A file whose own index is damaged stops the opening only if it is among those that are opened
-    // ahead; with the least allowed few are. What it holds is then set aside message by message.
-    options.max_open_files = 20;
+    options.max_open_files = kFewestOpenFiles;
     status = tryOpen(options, path);
   }
+  if (status.IsCorruption() && !read_only_ && useSpares(path)) status = tryOpen(options, path);
   if (!status.ok()) return fail(errcOf(status), "cannot open " + path + ": " + status.ToString());
   return {};
 }
@@ -229,7 +275,7 @@ Result<void> Store::openAt(const std::string& path, bool founding) {
 Result<void> Store::checkFormat() {
   std::string version;
   const auto status =
-      db_->Get(rocksdb::ReadOptions(), family(Family::Settings), sliceOf(kFormatKey), &version);
+      db_->Get(rocksdb::ReadOptions(), family(Family::Anchor), sliceOf(kFormatKey), &version);
   if (status.IsNotFound()) return fail(Errc::Corrupt, path_ + " does not say its format version");
   if (!status.ok()) return failWith(status);
   if (version == kFormatVersion) return {};
@@ -287,6 +333,7 @@ rocksdb::ColumnFamilyOptions Store::familyOptions(Family family) const {
   options.write_buffer_size = std::max<uint64_t>(options_.database_memory_bytes / 4, 1 << 20);
   options.max_write_buffer_number = 3;
   options.force_consistency_checks = true;
+  if (family == Family::Anchor) options.disable_auto_compactions = true;  // its files never change
   if (family == Family::Content) {
     options.enable_blob_files = true;
     options.min_blob_size = 1024;

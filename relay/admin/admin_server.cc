@@ -96,6 +96,15 @@ HttpResponse AdminServer::answer(const HttpRequest& request) {
   return answerApi(request, control_, log_);
 }
 
+// Scrapes at the same time share one.
+HttpResponse AdminServer::answerMetrics() {
+  HttpResponse response;
+  response.content_type = metrics::Registry::kContentType;
+  response.body = *expositions_.get(
+      [this] { return std::make_shared<const std::string>(metrics_.exposition()); });
+  return response;
+}
+
 HttpResponse AdminServer::answerOpen(const HttpRequest& request) {
   const std::string page = request.path.empty() ? "" : request.path[0];
   const bool known = page.empty() || page == "livez" || page == "readyz" || page == "metrics";
@@ -106,12 +115,7 @@ HttpResponse AdminServer::answerOpen(const HttpRequest& request) {
     return refusal;
   }
   if (page == "livez") return jsonResponse({{"live", true}});
-  if (page == "metrics") {
-    HttpResponse response;
-    response.content_type = metrics::Registry::kContentType;
-    response.body = metrics_.exposition();
-    return response;
-  }
+  if (page == "metrics") return answerMetrics();
   if (page == "readyz") {
     const Readiness readiness = control_.readiness();
     if (!readiness.ready) return errorResponse(503, "not ready: " + readiness.why_not);

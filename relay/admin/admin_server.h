@@ -12,6 +12,7 @@
 #include "net/http/http_server.h"
 #include "relay/admin/access_guard.h"
 #include "relay/admin/control.h"
+#include "relay/admin/single_flight.h"
 #include "relay/config/config.h"
 #include "relay/log/event_log.h"
 
@@ -32,11 +33,13 @@ class AdminServer {
               EventLog& log);
   net::HttpResponse answer(const net::HttpRequest& request);
   net::HttpResponse answerOpen(const net::HttpRequest& request);
+  net::HttpResponse answerMetrics();
 
   AccessGuard guard_;
   Control& control_;
   const metrics::Registry& metrics_;
   EventLog& log_;
+  SingleFlight<std::shared_ptr<const std::string>> expositions_;
   std::unique_ptr<net::HttpServer> http_;  // last: its threads use the others
 };
 

@@ -23,16 +23,26 @@ class SingleFlight {
     under_way_ = true;
     const uint64_t mine = ++started_;
     lock.unlock();
-    T answer = ask();
-    lock.lock();
-    answer_ = answer;
-    finished_ = mine;
-    under_way_ = false;
-    changed_.notify_all();
-    return answer;
+    try {
+      T answer = ask();
+      lock.lock();
+      answer_ = answer;
+      finished_ = mine;
+      land();
+      return answer;
+    } catch (...) {  // those who wait ask for themselves
+      if (!lock.owns_lock()) lock.lock();
+      land();
+      throw;
+    }
   }
 
  private:
+  void land() {
+    under_way_ = false;
+    changed_.notify_all();
+  }
+
   std::mutex mutex_;
   std::condition_variable changed_;
   T answer_{};  // guarded by mutex_, as all below

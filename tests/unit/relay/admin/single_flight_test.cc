@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <stdexcept>
 #include <thread>
 #include <vector>
 
@@ -48,6 +49,13 @@ TEST(SingleFlight, OneAfterTheOtherIsAskedAgain) {
   int asked = 0;
   EXPECT_EQ(flight.get([&] { return ++asked; }), 1);
   EXPECT_EQ(flight.get([&] { return ++asked; }), 2);
+}
+
+TEST(SingleFlight, AQuestionThatThrowsBlocksNobody) {
+  SingleFlight<int> flight;
+  EXPECT_THROW(flight.get([]() -> int { throw std::runtime_error("no memory"); }),
+               std::runtime_error);
+  EXPECT_EQ(flight.get([] { return 7; }), 7);
 }
 
 }  // namespace

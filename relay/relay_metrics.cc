@@ -114,14 +114,6 @@ void Relay::registerQueue() {
     const int64_t now = Clock::system().wall().time_since_epoch().count();
     return now > oldest ? static_cast<double>(now - oldest) / 1e6 : 0.0;
   });
-  // By the control's view: what waits for a host that rests counts as deferred.
-  registry_.addCollector(names::kQueueRecipients, [this](const metrics::Emit& emit) {
-    const RelayStatus status = control_->status();
-    emit({"ready"}, static_cast<double>(status.ready_recipients));
-    emit({"active"}, static_cast<double>(status.active));
-    emit({"deferred"}, static_cast<double>(status.deferred));
-    emit({"held"}, static_cast<double>(status.held));
-  });
 }
 
 void Relay::registerMetrics() {
@@ -164,29 +156,30 @@ void Relay::registerMetrics() {
 }
 
 void Relay::registerDestinations() {
+  const auto source = [this]() -> std::optional<std::vector<metrics::DestinationSample>> {
+    std::vector<metrics::DestinationSample> samples;
+    const WallTime now = Clock::system().wall();
+    const auto seen = control_->visitQueues([&](const QueueStatus& queue) {
+      metrics::DestinationSample sample;
+      sample.destination = queue.destination.destination;
+      sample.ready = queue.ready;
+      sample.active = queue.active;
+      sample.deferred = queue.deferred;
+      sample.held = queue.held;
+      if (queue.oldest) {
+        sample.oldest_seconds =
+            std::max(0.0, std::chrono::duration<double>(now - *queue.oldest).count());
+      }
+      sample.connections = queue.destination.connections;
+      sample.results = queue.destination.results;
+      samples.push_back(std::move(sample));
+    });
+    if (!seen) return std::nullopt;
+    return samples;
+  };
+  // With the queue's recipients: what waits for a host that rests counts as deferred there.
   destination_metrics_ = std::make_unique<metrics::DestinationMetrics>(
-      static_cast<size_t>(plan_.config->metrics_destinations), [this] {
-        std::vector<metrics::DestinationSample> samples;
-        const auto queues = control_->queues();
-        if (!queues) return samples;
-        const WallTime now = Clock::system().wall();
-        for (const QueueStatus& queue : *queues) {
-          metrics::DestinationSample sample;
-          sample.destination = queue.destination.destination;
-          sample.ready = queue.ready;
-          sample.active = queue.active;
-          sample.deferred = queue.deferred;
-          sample.held = queue.held;
-          if (queue.oldest) {
-            sample.oldest_seconds =
-                std::max(0.0, std::chrono::duration<double>(now - *queue.oldest).count());
-          }
-          sample.connections = queue.destination.connections;
-          sample.results = queue.destination.results;
-          samples.push_back(std::move(sample));
-        }
-        return samples;
-      });
+      static_cast<size_t>(plan_.config->metrics_destinations), source, true);
   registry_.addCollectable(*destination_metrics_);
 }
 

@@ -49,6 +49,7 @@ Shard::Shard(net::Loop& loop, ShardMetrics& metrics, std::unique_ptr<net::Resolv
                plan.config,
                plan.router,
                shared.own_listeners,
+               {},
                {}},
       dispatcher_(std::make_unique<Dispatcher>(context_)) {
   for (const auto& settings : plan.receive) {

@@ -66,8 +66,8 @@ Duration DestinationBudget::takeToken(SteadyTime now) {
   }
   // Never zero, which would mean that the token was taken.
   return std::max<Duration>(std::chrono::milliseconds(1),
-                            std::chrono::duration_cast<Duration>(std::chrono::duration<double>(
-                                (1 - tokens_) / per_second_)));
+                            std::chrono::duration_cast<Duration>(
+                                std::chrono::duration<double>((1 - tokens_) / per_second_)));
 }
 
 std::shared_ptr<DestinationBudget> BudgetRegistry::get(const std::string& identity,

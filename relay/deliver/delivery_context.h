@@ -1,11 +1,14 @@
 // What everything that delivers on one shard shares. Plain references; all outlive delivery.
 #pragma once
 
+#include <array>
 #include <map>
 #include <memory>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
+#include "metrics/destinations.h"
 #include "net/dns/resolver.h"
 #include "net/loop.h"
 #include "queue/queue.h"
@@ -34,6 +37,19 @@ struct DeliveryContext {
   std::vector<Endpoint> own_listeners;  // mail that would go there loops
 
   HostHealth health;
+
+  // Ends and deferrals by destination's name, in the order of metrics::kDeliveryResults.
+  using Results = std::array<uint64_t, metrics::kDeliveryResults.size()>;
+  static constexpr size_t kMaxCountedDestinations = 100'000;
+  std::unordered_map<std::string, Results> results;
+  void count(const std::string& destination, size_t result) {
+    const auto found = results.find(destination);
+    if (found != results.end()) {
+      ++found->second[result];
+    } else if (results.size() < kMaxCountedDestinations) {
+      results.emplace(destination, Results{}).first->second[result] = 1;
+    }
+  }
 
   ConnectorMetrics& metricsOf(const std::string& connector) const {
     static ConnectorMetrics nobody;

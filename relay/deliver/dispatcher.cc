@@ -399,7 +399,11 @@ void Dispatcher::retryNow(const std::string& destination) {
 }
 
 void Dispatcher::endByHand(std::unique_ptr<queue::Work> work, bool with_notice) {
-  settler_.endByHand(std::move(work), with_notice);
+  const DestinationStatus status = destinationOf(work->key());
+  AttemptPlace place;
+  place.connector = status.connector;
+  place.destination = status.destination;
+  settler_.endByHand(std::move(work), with_notice, place);
 }
 
 DestinationStatus Dispatcher::destinationOf(const queue::QueueKey& key) const {
@@ -435,6 +439,8 @@ DestinationStatus Dispatcher::destinationOf(const queue::QueueKey& key) const {
     }
     if (status.state == "limited") status.why = "the destination's rate or connection limit";
   }
+  const auto counted = context_.results.find(status.destination);
+  if (counted != context_.results.end()) status.results = counted->second;
   if (!routes && status.why.empty()) status.why = "no send connector matches";
   if (isSuspended(key, destination)) {
     status.state = "suspended";

@@ -31,6 +31,9 @@ struct Settler::Step {
 
 namespace {
 
+// Indexes into metrics::kDeliveryResults.
+enum Counted : size_t { kDelivered, kDeferred, kBounced, kExpired, kDiscarded };
+
 constexpr size_t kMaxOriginalBytes = 256 * 1024;
 
 double randomFraction() {
@@ -138,6 +141,7 @@ void Settler::addEnd(Step& step, uint16_t recipient, const Verdict& verdict) {
   const uint32_t attempts = step.work->attempts().attempts + 1;
   if (verdict.kind == Verdict::Kind::Delivered) {
     step.counters->delivered.add();
+    context_.count(step.place.destination, kDelivered);
     const auto delay = step.now - step.envelope().received_at;
     step.counters->delay_seconds.observe(std::chrono::duration<double>(delay).count());
     emit(step, "delivered", recipient, verdict, attempts);
@@ -148,6 +152,7 @@ void Settler::addEnd(Step& step, uint16_t recipient, const Verdict& verdict) {
     return;
   }
   step.counters->bounced.add();
+  context_.count(step.place.destination, kBounced);
   emit(step, "bounced", recipient, verdict, attempts);
   step.failed.push_back(
       reportOf(recipient, RecipientReport::Action::Failed, verdict, step.place, step.now));
@@ -173,6 +178,7 @@ void Settler::addDeferral(Step& step, uint16_t recipient, const Verdict& verdict
     settlement.what = Settlement::What::Ended;
     step.settlements.push_back(std::move(settlement));
     step.counters->expired.add();
+    context_.count(step.place.destination, kExpired);
     emit(step, "expired", recipient, verdict, attempts);
     RecipientReport report =
         reportOf(recipient, RecipientReport::Action::Failed, verdict, step.place, step.now);
@@ -187,6 +193,7 @@ void Settler::addDeferral(Step& step, uint16_t recipient, const Verdict& verdict
   const queue::QueueKey key = keyFor(*step.work);
   if (key != step.work->key()) settlement.key = key;
   step.counters->deferred.add();
+  context_.count(step.place.destination, kDeferred);
   emit(step, "deferred", recipient, verdict, attempts);
   if (delayNoticeDue(accepted, settlement.delay_notified, step.now, times)) {
     settlement.delay_notified = true;
@@ -311,11 +318,13 @@ void Settler::addNotice(Step& step, NoticeKind kind, std::vector<RecipientReport
   context_.log.message(std::move(event));
 }
 
-void Settler::endByHand(std::unique_ptr<queue::Work> work, bool with_notice) {
+void Settler::endByHand(std::unique_ptr<queue::Work> work, bool with_notice,
+                        const AttemptPlace& place) {
   auto step = std::make_unique<Step>();
   step->work = std::move(work);
   step->now = context_.loop.wallNow();
-  step->counters = &context_.metricsOf(step->place.connector);
+  step->place = place;
+  step->counters = &context_.metricsOf(place.connector);
   const std::string& last = step->work->attempts().last_reply;
   Verdict verdict;
   verdict.kind = Verdict::Kind::Bounced;
@@ -331,10 +340,12 @@ void Settler::endByHand(std::unique_ptr<queue::Work> work, bool with_notice) {
          step->work->attempts().attempts);
     if (with_notice) {
       step->counters->bounced.add();
+      context_.count(place.destination, kBounced);
       step->failed.push_back(
           reportOf(recipient, RecipientReport::Action::Failed, verdict, step->place, step->now));
     } else {
       step->counters->discarded.add();
+      context_.count(place.destination, kDiscarded);
     }
   }
   finish(std::move(step));

@@ -46,7 +46,7 @@ class Settler {
   void settleAll(std::unique_ptr<queue::Work> work, const Verdict& verdict,
                  const AttemptPlace& place);
   // Ends all recipients by an administrator's hand.
-  void endByHand(std::unique_ptr<queue::Work> work, bool with_notice);
+  void endByHand(std::unique_ptr<queue::Work> work, bool with_notice, const AttemptPlace& place);
   // A group that waits behind a resting host: delay notice or expiry, if it is time for either.
   void settleOverdue(std::unique_ptr<queue::Work> work, const std::string& reason,
                      const AttemptPlace& place);

@@ -16,6 +16,8 @@ def syncs_and_replies(calls):
     log = [c for c in calls if re.search(r"^\d+<[^>]*\.log>", c.arguments)]
     syncs = [c for c in log if c.name in ("fdatasync", "fsync") and c.result == "0"]
     writes = [c for c in log if c.name in WRITES]
+    for call in calls:  # a reply may lie in two pieces of one write
+        call.arguments = re.sub(r'", iov_len=\d+\}, \{iov_base="', "", call.arguments)
     replies = [c for c in calls if "Queued as" in c.arguments and "TCP" in c.arguments[:60]]
     return syncs, writes, replies
 

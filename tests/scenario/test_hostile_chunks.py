@@ -24,7 +24,7 @@ def test_a_size_that_is_none(client, argument):
     assert reply.code in (500, 501), reply
 
 
-@pytest.mark.parametrize("argument", ["6 FIRST", "6 LAST x", " 6"])
+@pytest.mark.parametrize("argument", ["6 FIRST", "6 LAST x"])
 def test_words_too_many_behind_a_size(client, argument):
     """Refused, with the octets read or not: the session is in step either way."""
     client.envelope(SENDER, [RECIPIENT])

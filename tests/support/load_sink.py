@@ -4,7 +4,9 @@ Started by LoadSink; run as a program it serves. Each line of the journal is `<i
 before the reply to that content; `S` lines count sessions opened and closed.
 """
 import asyncio
+import ctypes
 import os
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -174,5 +176,6 @@ async def _serve(address, port, journal, delay, rate, mode):
 
 
 if __name__ == "__main__":
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG: it ends with the test run
     asyncio.run(_serve(sys.argv[1], int(sys.argv[2]), sys.argv[3], float(sys.argv[4]),
                        float(sys.argv[5]), sys.argv[6]))

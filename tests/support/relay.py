@@ -6,9 +6,11 @@ ask of it.
         message_id = relay.deliver_in("<a@here.test>", ["<b@there.test>"], b"Subject: x\r\n\r\nhi\r\n")
         relay.log.wait_for(event="delivered", id=message_id)
 """
+import ctypes
 import http.client
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -25,6 +27,8 @@ from support.waiting import pause, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 MIB = 1 << 20
+_LIBC = ctypes.CDLL(None)
+_PR_SET_PDEATHSIG = 1
 
 
 def binary():
@@ -87,8 +91,16 @@ class Relay:
             self.process = subprocess.Popen(
                 [*self.wrapper, binary(), "serve", "--config", str(self.config_file)],
                 stdin=subprocess.DEVNULL, stdout=out, stderr=error, cwd=self.directory,
-                env=os.environ | self.env, preexec_fn=self.preexec)
+                env=os.environ | self.env, preexec_fn=self._before_exec)
         return self
+
+    def _before_exec(self):
+        """In the child: it dies with the test run, and eats no more memory than a relay ever should."""
+        if self.preexec:
+            self.preexec()
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if "san" not in Path(binary()).parent.name:  # sanitizers reserve terabytes
+            resource.setrlimit(resource.RLIMIT_DATA, (4 << 30, 4 << 30))
 
     def start(self, timeout=20.0):
         """Starts it and waits for its 220 and for /readyz."""

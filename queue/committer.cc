@@ -168,11 +168,27 @@ bool Committer::appendTo(rocksdb::WriteBatch& batch, const Ops& ops) {
 // An accept that need not, or must not, be written any more.
 bool Committer::turnedDown(Step& step) {
   if (step.kind != Step::Kind::Accept) return false;
-  if (step.abandoned.load(std::memory_order_acquire))
+  if (step.fate.load(std::memory_order_acquire) == Step::Fate::Abandoned)
     step.error = Error{Errc::Timeout, "given up before it was written"};
   else if (step.epoch && *step.epoch != epoch())
     step.error = Error{Errc::Io, "the store failed while the content came in"};
   return step.error.has_value();
+}
+
+// The session had its answer while we wrote: what was written too late is taken back, first thing
+// in the next batch.
+void Committer::undoIfAbandoned(Step& step) {
+  if (step.kind != Step::Kind::Accept || step.error || step.decide(Step::Fate::Written)) return;
+  step.error = Error{Errc::Timeout, "written too late, and undone"};
+  auto undo = std::make_unique<Step>();
+  undo->kind = Step::Kind::Remove;
+  step.ops.forEach([&](const Ops::Op& op) {
+    if (op.put) undo->ops.remove(op.family, op.key);
+  });
+  step.undo.forEach([&](const Ops::Op& op) {
+    if (op.family == Family::Content) undo->ops.remove(op.family, op.key);  // written ahead
+  });
+  backlog_.push_front({loops_.size(), std::move(undo)});
 }
 
 void Committer::commit(std::vector<Waiting> batch) {
@@ -206,6 +222,7 @@ void Committer::commit(std::vector<Waiting> batch) {
     metrics_.commit_seconds.observe(secondsBetween(began, steadyNow()));
     metrics_.commit_messages.observe(messages);
   }
+  for (Waiting& waiting : batch) undoIfAbandoned(*waiting.step);
   complete(std::move(batch));
 }
 

@@ -84,6 +84,7 @@ class Committer {
   void commit(std::vector<Waiting> batch);
   void syncIfDue();
   bool turnedDown(Step& step);
+  void undoIfAbandoned(Step& step);
   bool appendTo(rocksdb::WriteBatch& batch, const Ops& ops);
   void remember(std::vector<Waiting>& batch);
   void complete(std::vector<Waiting> batch);

@@ -67,6 +67,7 @@ class KeyQueue {
   Tally disk_ready;  // on disk, before `frontier`
   Tally waiting;     // on disk, from `frontier` on
   Tally held;
+  Tally set_aside;  // on disk, before `frontier`, of messages that cannot be read
   Position frontier;
   Position cursor;
   uint64_t earliest_due_us = kNeverDue;  // no waiting group is due before
@@ -85,7 +86,8 @@ class KeyQueue {
 
   // Everything that is known to wait or to be under way.
   int64_t totalGroups() const {
-    return in_window.groups + active.groups + disk_ready.groups + waiting.groups + held.groups;
+    return in_window.groups + active.groups + disk_ready.groups + waiting.groups + held.groups +
+           set_aside.groups;
   }
   bool idle() const {
     return totalGroups() == 0 && attached == 0 && !counting && !loading && !hungry && !notifying &&

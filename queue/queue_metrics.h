@@ -22,7 +22,7 @@ struct ShardQueueMetrics {
   metrics::Counter accepted;   // messages committed, notices too
   metrics::Counter refills;    // scans that read groups back from disk
   metrics::Counter read_back;  // contents that were read back from disk
-  metrics::Counter timeouts;   // commits undone because they took too long
+  metrics::Counter timeouts;   // commits given up because they took too long
 };
 
 struct QueueMetrics {

@@ -13,7 +13,6 @@ struct ShardQueueImpl::PendingAccept {
   UniqueFunction<void(Result<void>)> done;
   SteadyTime since{};
   bool finished = false;
-  bool timed_out = false;
 };
 
 namespace {
@@ -193,10 +192,7 @@ void ShardQueueImpl::onAccepted(Step& step, PendingAccept& pending) {
   while (!accepts_.empty() && accepts_.front()->finished) accepts_.pop_front();
   if (step.error) {
     forget(message);
-    if (done && !pending.timed_out) done(tl::unexpected<Error>(*step.error));
-  } else if (pending.timed_out) {
-    undoAccept(step);
-    forget(message);
+    if (done) done(tl::unexpected<Error>(*step.error));
   } else {
     queueAccepted(message);
     if (done) done({});
@@ -224,21 +220,6 @@ void ShardQueueImpl::forget(QueuedMessage& message) {
   unloadIfDone(message);
 }
 
-// The session has had its 451: what was written too late is taken back, synced.
-void ShardQueueImpl::undoAccept(Step& step) {
-  metrics_.timeouts.add();
-  auto undo = std::make_unique<Step>();
-  undo->kind = Step::Kind::Remove;
-  const auto remove = [&](const Ops::Op& op) {
-    if (op.put) undo->ops.remove(op.family, op.key);
-  };
-  step.ops.forEach(remove);
-  step.undo.forEach([&](const Ops::Op& op) {
-    if (op.family == Family::Content) undo->ops.remove(op.family, op.key);
-  });
-  submitStep(std::move(undo));
-}
-
 void ShardQueueImpl::checkAcceptDeadlines() {
   const SteadyTime now = loop_.now();
   std::vector<UniqueFunction<void(Result<void>)>> late;
@@ -249,9 +230,8 @@ void ShardQueueImpl::checkAcceptDeadlines() {
       accept_deadline_.arm(loop_.deadlines(), left);
       break;
     }
-    if (!first.finished) {
-      first.timed_out = true;
-      first.step->abandoned.store(true, std::memory_order_release);
+    if (!first.finished && first.step->decide(Step::Fate::Abandoned)) {
+      metrics_.timeouts.add();
       late.push_back(std::move(first.done));
     }
     accepts_.pop_front();

@@ -124,7 +124,7 @@ bool ShardQueueImpl::actOnGroup(QueuedGroup& group, const std::vector<uint16_t>&
   }
   auto step = std::make_unique<Step>();
   if (lifted) {
-    message.quarantined = false;
+    setQuarantined(message, false);
     context_.quarantine.remove(message.id);
     step->ops.remove(Family::Settings, std::string(kQuarantinePrefix) + message.id.toString());
   }

@@ -22,7 +22,7 @@ std::vector<KeyStatus> ShardQueueImpl::status() const {
     one.ready = unsignedOf(queue->in_window.recipients + queue->disk_ready.recipients);
     one.active = unsignedOf(queue->active.recipients);
     one.deferred = unsignedOf(queue->waiting.recipients);
-    one.held = unsignedOf(queue->held.recipients);
+    one.held = unsignedOf(queue->held.recipients + queue->set_aside.recipients);
     if (queue->oldest_us != kNeverDue) one.oldest = fromMicroseconds(queue->oldest_us);
     if (queue->earliest_due_us != kNeverDue) one.next_due = clock_.toWall(queue->earliest_due_us);
     all.push_back(std::move(one));

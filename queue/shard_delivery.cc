@@ -1,11 +1,29 @@
 // Delivering: groups are taken, and settled into what they become, or end.
 #include <algorithm>
+#include <map>
 
 #include "queue/shard_queue.h"
 #include "queue/work.h"
 
 namespace sluice::queue {
 namespace {
+
+std::vector<Group> groupsByDomain(const Envelope& envelope) {
+  std::map<QueueKey, Group> groups;
+  for (size_t i = 0; i < std::min(envelope.recipients.size(), kMaxRecipients); ++i) {
+    const std::string& path = envelope.recipients[i].forward_path;
+    QueueKey key = path.substr(std::min(path.size(), path.rfind('@') + 1));
+    for (char& c : key)
+      if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    if (!isValidKey(key)) key = "localhost";
+    Group& group = groups[key];
+    group.key = key;
+    group.recipients.push_back(static_cast<uint16_t>(i));
+  }
+  std::vector<Group> out;
+  for (auto& [key, group] : groups) out.push_back(std::move(group));
+  return out;
+}
 
 bool alive(const QueuedGroup& group) { return group.place != Place::Writing; }
 
@@ -96,7 +114,11 @@ void ShardQueueImpl::settle(std::unique_ptr<Work> work, std::vector<Settlement> 
   std::vector<QueuedMessage*> queued;
   for (NewMessage& notice : notices) {
     notice.envelope.content_bytes = notice.content.size();
-    if (!checkGroups(notice.envelope, notice.groups)) continue;
+    if (!checkGroups(notice.envelope, notice.groups)) {
+      // Not lost because of its groups: it waits under its domain until it can be routed.
+      notice.groups = groupsByDomain(notice.envelope);
+      if (notice.groups.empty()) continue;
+    }
     queued.push_back(&prepareAccept(step->ops, ids_.next(), std::move(notice.envelope),
                                     std::move(notice.groups), 0, notice.content.slices()));
   }

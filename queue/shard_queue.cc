@@ -71,6 +71,7 @@ QueuedMessage& ShardQueueImpl::adopt(StoredMessage stored) {
   message.envelope = std::move(stored.envelope);
   message.chunks = stored.chunks;
   message.ended = std::move(stored.ended);
+  message.quarantined = context_.quarantine.contains(message.id);
   for (StoredGroup& group : stored.groups) {
     GroupForm form{std::move(group.recipients), std::move(group.key), std::move(group.attempts),
                    group.due_us};
@@ -111,6 +112,16 @@ void ShardQueueImpl::releaseLingering() {
   }
 }
 
+void ShardQueueImpl::setQuarantined(QueuedMessage& message, bool quarantined) {
+  const auto recount = [&](int64_t sign) {
+    for (const auto& group : message.groups)
+      if (group->place == Place::Disk) count(*group, sign);
+  };
+  recount(-1);
+  message.quarantined = quarantined;
+  recount(1);
+}
+
 Tally& ShardQueueImpl::tallyOf(QueuedGroup& group) {
   KeyQueue& queue = *group.queue;
   switch (group.place) {
@@ -124,7 +135,8 @@ Tally& ShardQueueImpl::tallyOf(QueuedGroup& group) {
       break;
   }
   if (group.due_us == kNeverDue) return queue.held;
-  return group.position() < queue.frontier ? queue.disk_ready : queue.waiting;
+  if (!(group.position() < queue.frontier)) return queue.waiting;
+  return group.message->quarantined ? queue.set_aside : queue.disk_ready;
 }
 
 void ShardQueueImpl::count(QueuedGroup& group, int64_t sign) {
@@ -134,7 +146,7 @@ void ShardQueueImpl::count(QueuedGroup& group, int64_t sign) {
   KeyQueue& queue = *group.queue;
   if (&tally == &queue.active)
     metrics_.active.add(recipients);
-  else if (&tally == &queue.held)
+  else if (&tally == &queue.held || &tally == &queue.set_aside)
     metrics_.held.add(recipients);
   else if (&tally == &queue.waiting)
     metrics_.deferred.add(recipients);
@@ -171,6 +183,7 @@ void ShardQueueImpl::toActive(QueuedGroup& group) {
 
 void ShardQueueImpl::toDisk(QueuedGroup& group) {
   leave(group);
+  changed(*group.message);  // a scan under way may or may not count it
   KeyQueue& queue = *group.queue;
   group.place = Place::Disk;
   const Position at = group.position();
@@ -182,6 +195,7 @@ void ShardQueueImpl::toDisk(QueuedGroup& group) {
   count(group, 1);
   if (group.due_us == kNeverDue) return;
   if (at < queue.frontier) {
+    if (group.message->quarantined) return;
     queue.grown = true;
     queue.cursor = std::min(queue.cursor, at);
     fillWindow(queue);

@@ -88,6 +88,7 @@ class ShardQueueImpl final : public ShardQueue {
   void unloadIfDone(QueuedMessage& message);
   void releaseLingering();
   void dropContent(QueuedMessage& message);
+  void setQuarantined(QueuedMessage& message, bool quarantined);
   Tally& tallyOf(QueuedGroup& group);
   void count(QueuedGroup& group, int64_t sign);
   void leave(QueuedGroup& group);  // its place; its numbers go down
@@ -116,7 +117,6 @@ class ShardQueueImpl final : public ShardQueue {
   void checkAcceptDeadlines();
   void relieveIncoming();
   void submitStep(std::unique_ptr<Step> step);
-  void undoAccept(Step& step);
 
   // shard_delivery.cc
   std::unique_ptr<Work> takeGroup(QueuedGroup& group);
@@ -135,7 +135,10 @@ class ShardQueueImpl final : public ShardQueue {
   void readChunk(QueuedMessage& message, uint32_t chunk, Content::Done done);
   bool mayScan(const KeyQueue& queue) const { return walk_complete_ || queue.walked; }
   void countDue(KeyQueue& queue);
-  void onCounted(KeyQueue& queue, uint64_t began, const Position& to, ScheduleScan scan);
+  void onCounted(KeyQueue& queue, const Position& to, ScheduleScan scan);
+  void countWritten(const KeyQueue& queue, const Position& frontier, Tally& due, Tally& aside,
+                    uint64_t& earliest_us);
+  bool countsAsWaiting(const Position& at);
   void fillWindow(KeyQueue& queue);
   struct Loaded;
   void onLoaded(KeyQueue& queue, std::vector<Loaded> loaded, bool more, const Position& from,

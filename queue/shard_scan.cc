@@ -35,10 +35,9 @@ void ShardQueueImpl::countDue(KeyQueue& queue) {
   queue.written_while_counting.clear();
   const Position to{clock_.now() + 1, {}, {}};
   ScheduleRange range{lanes_, queue.key, queue.frontier, to, kCountEntries};
-  const uint64_t began = serial_ + 1;
   readThen([range](const Store::Reading& store) { return scanSchedule(store, range); },
-           [this, &queue, began, to](std::optional<ScheduleScan> scan) {
-             if (scan) return onCounted(queue, began, to, std::move(*scan));
+           [this, &queue, to](std::optional<ScheduleScan> scan) {
+             if (scan) return onCounted(queue, to, std::move(*scan));
              later([this, &queue] {
                queue.counting = false;
                countDue(queue);
@@ -46,40 +45,54 @@ void ShardQueueImpl::countDue(KeyQueue& queue) {
            });
 }
 
-void ShardQueueImpl::onCounted(KeyQueue& queue, uint64_t, const Position& to, ScheduleScan scan) {
+// Whether an entry that a scan found is on disk only, as far as the shard knows.
+bool ShardQueueImpl::countsAsWaiting(const Position& at) {
+  QueuedMessage* message = findLoaded(at.id);
+  if (!message) return true;
+  const QueuedGroup* group = groupAt(*message, at.group);
+  return group && group->place == Place::Disk && group->due_us == at.due_us;
+}
+
+// Groups that went to disk while the scan ran: it may have missed them.
+void ShardQueueImpl::countWritten(const KeyQueue& queue, const Position& frontier, Tally& due,
+                                  Tally& aside, uint64_t& earliest_us) {
+  for (const Position& at : queue.written_while_counting) {
+    QueuedMessage* message = findLoaded(at.id);
+    if (!message || !countsAsWaiting(at)) continue;
+    const auto recipients = static_cast<int64_t>(groupAt(*message, at.group)->recipients.size());
+    if (!(at < frontier))
+      earliest_us = std::min(earliest_us, at.due_us);
+    else
+      (message->quarantined ? aside : due).add(1, recipients);
+  }
+}
+
+void ShardQueueImpl::onCounted(KeyQueue& queue, const Position& to, ScheduleScan scan) {
   queue.counting = false;
   if (scan.damage) context_.tell({StoreEvent::What::Damaged, "", scan.damage->detail});
   auto& written = queue.written_while_counting;
   std::sort(written.begin(), written.end());
+  written.erase(std::unique(written.begin(), written.end()), written.end());
   const Position frontier =
       std::max(queue.frontier, scan.more ? positionAfter(scan.entries.back().at) : to);
-  Tally due;
-  for (const ScheduleEntry& entry : scan.entries) {
-    if (std::binary_search(written.begin(), written.end(), entry.at)) continue;
-    if (QueuedMessage* message = findLoaded(entry.at.id)) {
-      const QueuedGroup* group = groupAt(*message, entry.at.group);
-      if (!group || group->place != Place::Disk) continue;
-    }
-    due.add(1, entry.value.recipients);
-  }
   uint64_t earliest =
       scan.more ? scan.entries.back().at.due_us : scan.next_due_us.value_or(kNeverDue);
-  for (const Position& at : written) {
-    QueuedMessage* message = findLoaded(at.id);
-    const QueuedGroup* group = message ? groupAt(*message, at.group) : nullptr;
-    if (!group || group->place != Place::Disk || group->due_us != at.due_us) continue;
-    if (at < frontier)
-      due.add(1, static_cast<int64_t>(group->recipients.size()));
-    else
-      earliest = std::min(earliest, at.due_us);
+  Tally due, aside;
+  countWritten(queue, frontier, due, aside, earliest);
+  for (const ScheduleEntry& entry : scan.entries) {
+    if (std::binary_search(written.begin(), written.end(), entry.at)) continue;
+    if (!countsAsWaiting(entry.at)) continue;
+    (context_.quarantine.contains(entry.at.id) ? aside : due).add(1, entry.value.recipients);
   }
   written.clear();
   queue.frontier = frontier;
-  queue.waiting.add(-due.groups, -due.recipients);
+  queue.waiting.add(-due.groups - aside.groups, -due.recipients - aside.recipients);
   queue.disk_ready.add(due.groups, due.recipients);
-  metrics_.deferred.add(-due.recipients);
+  queue.set_aside.add(aside.groups, aside.recipients);
+  metrics_.deferred.add(-due.recipients - aside.recipients);
   metrics_.ready.add(due.recipients);
-  if (due.groups > 0) queue.grown = true;
+  metrics_.held.add(aside.recipients);
+  queue.grown |= due.groups > 0;
   queue.earliest_due_us = earliest;
   due_.update(queue);
   if (earliest <= clock_.now()) {
@@ -169,8 +182,11 @@ bool ShardQueueImpl::placeLoaded(KeyQueue& queue, Loaded& loaded) {
   if (!message) {
     if (!loaded.message) {
       // Not there to be delivered: neither loaded nor dropped.
-      queue.disk_ready.add(-1, -static_cast<int64_t>(entry.value.recipients));
-      metrics_.ready.add(-static_cast<int64_t>(entry.value.recipients));
+      const auto recipients = static_cast<int64_t>(entry.value.recipients);
+      queue.disk_ready.add(-1, -recipients);
+      queue.set_aside.add(1, recipients);
+      metrics_.ready.add(-recipients);
+      metrics_.held.add(recipients);
       if (loaded.message.error().code != Errc::Cancelled)
         context_.quarantineMessage(entry.at.id, loaded.message.error().detail);
       return true;
@@ -229,7 +245,7 @@ void ShardQueueImpl::readChunk(QueuedMessage& message, uint32_t chunk, Content::
         return done(std::vector<Slice>{{std::move(*block), bytes}});
       }
       if (block.error().code == Errc::Corrupt) {
-        if (QueuedMessage* damaged = findLoaded(id)) damaged->quarantined = true;
+        if (QueuedMessage* damaged = findLoaded(id)) setQuarantined(*damaged, true);
         context_.quarantineMessage(id, block.error().detail);
       }
       done(tl::unexpected<Error>(block.error()));

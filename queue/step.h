@@ -2,7 +2,7 @@
 // over all column families, with message bytes by reference.
 //
 // A step is made on its shard, owned by the committer while it waits, and comes back to the shard
-// with its result. Only `abandoned` is touched by both sides at once.
+// with its result. Only `fate` is touched by both sides at once.
 #pragma once
 
 #include <atomic>
@@ -73,8 +73,14 @@ struct Step {
   // Accept: the committer's epoch when the first of what came ahead was handed over. A failure
   // since then may have undone it.
   std::optional<uint64_t> epoch;
-  // The shard gave up waiting: if it is not written yet, it need not be.
-  std::atomic<bool> abandoned{false};
+  // The first of the two sides decides: what is abandoned is not written, or undone if it was.
+  enum class Fate : uint8_t { Open, Written, Abandoned };
+  std::atomic<Fate> fate{Fate::Open};
+  // False if the other side was first.
+  bool decide(Fate wanted) {
+    Fate open = Fate::Open;
+    return fate.compare_exchange_strong(open, wanted, std::memory_order_acq_rel);
+  }
   std::optional<Error> error;           // set by the committer
   UniqueFunction<void(Step&)> on_done;  // on the shard
 

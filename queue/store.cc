@@ -15,11 +15,10 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <vector>
 
 #include "queue/store_listener.h"
+#include "queue/store_spares.h"
 
 namespace sluice::queue {
 namespace {
@@ -34,7 +33,6 @@ constexpr std::string_view kFormatVersion = "1";
 // read.
 constexpr std::string_view kFoundedKey = "founded";
 constexpr int kFewestOpenFiles = 20;
-constexpr std::string_view kSpares = "/spare";
 
 std::string errnoText(const std::string& what, const std::string& path) {
   return what + " " + path + ": " + std::strerror(errno);
@@ -67,40 +65,6 @@ Result<void> syncDirectory(const std::string& path) {
   errno = error;
   if (!synced) return fail(Errc::Io, errnoText("cannot sync", path));
   return {};
-}
-
-bool sameBytes(const std::filesystem::path& a, const std::filesystem::path& b) {
-  std::ifstream one(a, std::ios::binary), two(b, std::ios::binary);
-  const std::string first{std::istreambuf_iterator<char>(one), {}};
-  const std::string second{std::istreambuf_iterator<char>(two), {}};
-  return one && two && first == second;
-}
-
-// Copies the table files of the founding to where they can be had again.
-Result<void> keepSpares(const std::string& path) {
-  namespace fs = std::filesystem;
-  std::error_code error;
-  const fs::path spares = path + std::string(kSpares);
-  fs::create_directory(spares, error);
-  for (const auto& entry : fs::directory_iterator(path, error))
-    if (!error && entry.path().extension() == ".sst")
-      fs::copy_file(entry.path(), spares / entry.path().filename(), error);
-  if (error) return fail(Errc::Io, "cannot write " + spares.string() + ": " + error.message());
-  return {};
-}
-
-// Puts the spare copies back where their originals are another's by now; true if any was.
-bool useSpares(const std::string& path) {
-  namespace fs = std::filesystem;
-  std::error_code error;
-  bool used = false;
-  for (const auto& entry : fs::directory_iterator(path + std::string(kSpares), error)) {
-    const fs::path original = path / entry.path().filename();
-    if (!fs::exists(original, error) || sameBytes(entry.path(), original)) continue;
-    fs::copy_file(entry.path(), original, fs::copy_options::overwrite_existing, error);
-    used |= !error;
-  }
-  return used;
 }
 
 Result<void> makeDirectory(const std::string& path) {

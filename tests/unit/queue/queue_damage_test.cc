@@ -105,6 +105,27 @@ TEST_F(DamagedQueue, SetsAsideAMessageWhoseContentIsDamaged) {
   EXPECT_TRUE(queue.accept({"a@x.test"}, "new"));
 }
 
+TEST_F(DamagedQueue, TriesADamagedMessageAgainWhenToldTo) {
+  fill(3);
+  ASSERT_TRUE(damage("content 1\r\n", ".blob"));
+  queue.start();
+  EXPECT_THAT(drain(), SizeIs(2));
+  queue.clock.advance(2h);
+  ASSERT_TRUE(eventually([&] { return queue.status("x.test").held == 1; }));
+  for (const auto& path : filesIn(queue.databasePath(), ".blob")) {
+    const size_t at = find(path, "#ontent 1\r\n");
+    if (at != std::string::npos) flipByte(path, at);  // the operator has brought it back
+  }
+  queue.restart();
+  EXPECT_EQ(queue.act(Action::Retry, {}).changed, 1u);
+  EXPECT_THAT(drain(), SizeIs(1));
+  EXPECT_EQ(queue.queue->health().quarantined_messages, 0u);
+  EXPECT_TRUE(eventually([&] { return queue.queue->health().messages == 0; }));
+  queue.restart();
+  EXPECT_EQ(queue.queue->health().quarantined_messages, 0u);
+  EXPECT_EQ(queue.on(0, [](ShardQueue& face) { return face.status().size(); }), 0u);
+}
+
 TEST_F(DamagedQueue, SetsAsideTheMessagesWhoseEnvelopesAreDamagedAndDeliversTheRest) {
   fill(300);
   ASSERT_TRUE(damage("sender150@example.com", ".sst"));

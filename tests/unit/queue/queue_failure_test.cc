@@ -118,13 +118,30 @@ TEST_F(FailingQueue, UndoesACommitThatTookTooLong) {
   const auto late = queue.accept({"a@x.test"}, "late");
   ASSERT_FALSE(late);
   EXPECT_EQ(late.error().code, Errc::Timeout);
-  faults.stuck = false;
-  EXPECT_TRUE(eventually([&] { return queue.list({}).items.empty(); }));
-  EXPECT_FALSE(queue.take("x.test", 0, 100ms));
   EXPECT_EQ(queue.metrics->shards[0].timeouts.value(), 1u);
-  queue.restart();
-  EXPECT_THAT(queue.list({}).items, SizeIs(0));
+  faults.stuck = false;
+  EXPECT_TRUE(queue.accept({"a@y.test"}, "in time, so the late one is through"));
+  EXPECT_TRUE(eventually([&] { return queue.list({}).items.size() == 1; }));
   EXPECT_FALSE(queue.take("x.test", 0, 50ms));
+  queue.restart();
+  EXPECT_THAT(queue.list({}).items, SizeIs(1));
+  EXPECT_FALSE(queue.take("x.test", 0, 50ms));
+}
+
+TEST_F(FailingQueue, UndoesALateCommitAlsoWhenItStopsMeanwhile) {
+  queue.stop();
+  queue.options.commit_timeout = 50ms;
+  queue.start();
+  faults.stuck = true;
+  EXPECT_FALSE(queue.accept({"a@x.test"}, "late"));
+  std::thread release([&] {
+    std::this_thread::sleep_for(20ms);
+    faults.stuck = false;
+  });
+  queue.stop();
+  release.join();
+  queue.start();
+  EXPECT_THAT(queue.list({}).items, SizeIs(0));
 }
 
 TEST_F(FailingQueue, LeavesNothingOfALargeContentWhoseCommitFailed) {

@@ -70,8 +70,10 @@ void Destination::openSessions() {
   if (sessions_.size() >= most) return;
   size_t waiting = backlog();
   while (sessions_.size() < most && connecting_ < waiting) {
+    const size_t before = sessions_.size();
     if (!openOne()) return;
-    if (resting() || draining_) return;
+    // It may have ended at once, as when its hosts rest: then so would the next.
+    if (sessions_.size() <= before || resting() || draining_) return;
   }
 }
 
@@ -172,6 +174,7 @@ void Destination::onDone(ClientSession& session, std::unique_ptr<Delivery> deliv
   breaks_in_a_row_ = 0;
   if (delivered) grow();
   settle(session, std::move(delivery), verdicts);
+  if (delivered) openSessions();  // a backlog that nobody adds to asks for them, too
 }
 
 void Destination::onUnfit(ClientSession& session, std::unique_ptr<Delivery> delivery,
@@ -221,9 +224,11 @@ void Destination::onEnd(ClientSession& session, const std::optional<Error>& fail
       return parent_.onUnreachable(*this, *failure);
     }
   }
-  context_.loop.defer([this, alive = std::weak_ptr<char>(alive_)] {
+  // Not after one that found no host: another one that is connecting decides, and says so.
+  const bool wake_again = session.wasOpen() || !failure;
+  context_.loop.defer([this, wake_again, alive = std::weak_ptr<char>(alive_)] {
     if (alive.expired()) return;
-    wake();
+    if (wake_again) wake();
     if (!used()) parent_.onUnused(*this);
   });
 }

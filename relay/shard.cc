@@ -50,6 +50,7 @@ Shard::Shard(net::Loop& loop, ShardMetrics& metrics, std::unique_ptr<net::Resolv
                plan.router,
                shared.own_listeners,
                {},
+               {},
                {}},
       dispatcher_(std::make_unique<Dispatcher>(context_)) {
   for (const auto& settings : plan.receive) {

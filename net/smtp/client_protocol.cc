@@ -141,6 +141,7 @@ void ClientProtocol::onGreeting(const Reply& reply) {
     state_ = State::Over;
     return handler_.onRefused(Expect::Greeting, reply);
   }
+  greeting_name_ = reply.text.substr(0, reply.text.find_first_of(" \n"));
   state_ = State::Hello;
   handler_.send(fmt::format("EHLO {}\r\n", options_.helo));
   owe(Expect::Ehlo);

@@ -66,6 +66,10 @@ class ClientProtocol {
 
   bool open() const { return state_ == State::Open; }
   const ServerOffer& offer() const { return offer_; }
+  // The first word of the greeting; hostile.
+  const std::string& greetingName() const { return greeting_name_; }
+  // The server offered CHUNKING but does not take it.
+  void avoidChunking() { offer_.chunking = false; }
   // The oldest reply that is owed; nothing while the server owes none.
   std::optional<Expect> awaited() const;
   // Counts up with every reply taken: a deadline for the next one starts anew.
@@ -109,6 +113,7 @@ class ClientProtocol {
   Handler& handler_;
   ReplyParser parser_;
   ServerOffer offer_;
+  std::string greeting_name_;
   std::string line_;  // a command being put together
   State state_ = State::Greeting;
   std::deque<Owed> owed_;

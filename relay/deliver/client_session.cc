@@ -172,11 +172,9 @@ void ClientSession::hostFailed(Error why) {
   });
 }
 
-bool ClientSession::loopsByName(const smtp::Reply& greeting) const {
-  if (hops_->connector->route != Route::Mx) return false;
-  const std::string_view text = greeting.text;
-  return smtp::equalsIgnoringCase(text.substr(0, text.find_first_of(" \n")),
-                                  context_.config->hostname);
+bool ClientSession::isOwnName(std::string_view name) const {
+  return hops_->connector->route == Route::Mx &&
+         smtp::equalsIgnoringCase(name, context_.config->hostname);
 }
 
 void ClientSession::onRead(std::string_view bytes) {
@@ -186,7 +184,8 @@ void ClientSession::onRead(std::string_view bytes) {
 
 void ClientSession::onEnd(const Error& why) {
   if (state_ == State::Ended) return;
-  if (state_ == State::Quitting) return end(std::nullopt);
+  // Leaving is a server's right while nothing is under way.
+  if (state_ == State::Quitting || idle()) return end(std::nullopt);
   fail(why);
 }
 
@@ -208,11 +207,12 @@ void ClientSession::send(Slice slice) {
 size_t ClientSession::unsentBytes() const { return stream_->unsentBytes(); }
 
 void ClientSession::onOpen(const smtp::ServerOffer& offer) {
-  if (loopsByName({250, std::nullopt, offer.name})) {
+  if (isOwnName(offer.name) || isOwnName(protocol_->greetingName())) {
     break_ = Error{Errc::LoopsToUs, host_.name + " greets us with our own name"};
     return;
   }
   context_.health.reached(endpoint_);
+  if (context_.refuses_chunking.contains(endpoint_)) protocol_->avoidChunking();
   state_ = State::Open;
   was_open_ = true;
   owner_.onSessionOpen(*this);
@@ -224,6 +224,7 @@ void ClientSession::onRefused(smtp::Expect, const smtp::Reply& reply) {
 }
 
 smtp::ClientTransaction* ClientSession::nextTransaction() {
+  if (break_) return nullptr;
   const auto& limits = hops_->limits;
   const auto& offer = protocol_->offer();
   size_t most = static_cast<size_t>(limits.max_messages_per_connection);
@@ -251,6 +252,13 @@ void ClientSession::onDone(smtp::ClientTransaction& transaction) {
                    [&](const auto& delivery) { return delivery.get() == &transaction; });
   std::unique_ptr<Delivery> delivery = std::move(*found);
   deliveries_.erase(found);
+  if (chunkingRefused(transaction)) {
+    // It promised what it does not know: plain DATA from now on, for this message too.
+    protocol_->avoidChunking();
+    if (context_.refuses_chunking.size() < HostHealth::kMaxHosts) {
+      context_.refuses_chunking.insert(endpoint_);
+    }
+  }
   owner_.onDone(*this, std::move(delivery));
 }
 

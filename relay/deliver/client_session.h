@@ -66,7 +66,7 @@ class ClientSession final : private net::Stream::Handler, private smtp::ClientPr
   void hostFailed(Error why);
   bool mayConnect(const Endpoint& to);
   bool isOwnListener(const Endpoint& to) const;
-  bool loopsByName(const smtp::Reply& greeting) const;
+  bool isOwnName(std::string_view name) const;
   void noteFailure(Error why);
 
   // net::Stream::Handler

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "metrics/destinations.h"
@@ -37,6 +38,7 @@ struct DeliveryContext {
   std::vector<Endpoint> own_listeners;  // mail that would go there loops
 
   HostHealth health;
+  std::unordered_set<Endpoint> refuses_chunking;  // offered it and did not know BDAT; bounded
 
   // Ends and deferrals by destination's name, in the order of metrics::kDeliveryResults.
   using Results = std::array<uint64_t, metrics::kDeliveryResults.size()>;

@@ -9,7 +9,8 @@ namespace sluice::relay {
 namespace {
 
 constexpr double kFirstWindow = 5;  // connections before the hosts have shown themselves happy
-constexpr unsigned kBreaksBeforeRest = 3;  // connections that broke one after the other
+constexpr unsigned kBreaksBeforeRest = 3;              // connections that broke one after the other
+constexpr std::chrono::milliseconds kSharePeriod{50};  // at which idle connections are offered
 constexpr size_t kFairShare = 100;  // messages by a connection while other shards wait for one
 
 }  // namespace
@@ -24,6 +25,7 @@ Destination::Destination(DeliveryContext& context, Settler& settler,
       window_(kFirstWindow) {
   rest_.onDue([this] { parent_.onRested(*this); });
   token_.onDue([this] { wake(); });
+  share_.onDue([this] { shareIdle(); });
 }
 
 Destination::~Destination() {
@@ -138,6 +140,18 @@ void Destination::onSessionOpen(ClientSession&) {
 void Destination::onSessionIdle(ClientSession& session) {
   if (draining_ || mustYield(session)) return session.quit();
   if (std::find(idle_.begin(), idle_.end(), &session) == idle_.end()) idle_.push_back(&session);
+  if (!share_.armed()) share_.arm(context_.loop.deadlines(), kSharePeriod);
+}
+
+// Other shards may have come to wait for one of the connections that idle here.
+void Destination::shareIdle() {
+  if (idle_.empty()) return;
+  if (budget_->contested()) {
+    ClientSession* session = idle_.front();
+    idle_.erase(idle_.begin());
+    session->quit();
+  }
+  if (!idle_.empty()) share_.arm(context_.loop.deadlines(), kSharePeriod);
 }
 
 AttemptPlace Destination::place(const ClientSession* session) const {
@@ -208,14 +222,15 @@ void Destination::onEnd(ClientSession& session, const std::optional<Error>& fail
   context_.metricsOf(hops_->connector->name).connections.add(-1);
   budget_->giveBack();
 
-  if (failure && session.wasOpen() && session.served() > 0) {
+  const bool useful = session.wasOpen() && session.served() > 0;
+  if (failure && useful) {
     shrink();
     if (++breaks_in_a_row_ >= kBreaksBeforeRest && sessions_.empty()) {
       breaks_in_a_row_ = 0;
       return parent_.onUnreachable(*this, *failure);
     }
   }
-  if (failure && !session.wasOpen() && failure->code != Errc::Cancelled) {
+  if (failure && !useful && failure->code != Errc::Cancelled) {
     last_reply_ = failure->detail;
     // Others are connected: one connection more than the hosts want. Else nobody answers.
     if (sessions_.size() > connecting_) {
@@ -225,7 +240,7 @@ void Destination::onEnd(ClientSession& session, const std::optional<Error>& fail
     }
   }
   // Not after one that found no host: another one that is connecting decides, and says so.
-  const bool wake_again = session.wasOpen() || !failure;
+  const bool wake_again = useful || !failure;
   context_.loop.defer([this, wake_again, alive = std::weak_ptr<char>(alive_)] {
     if (alive.expired()) return;
     if (wake_again) wake();

@@ -78,6 +78,7 @@ class Destination final : private ClientSession::Owner {
   void onEnd(ClientSession& session, const std::optional<Error>& failure) override;
 
   void openSessions();
+  void shareIdle();
   bool openOne();
   size_t backlog() const;
   void settle(ClientSession& session, std::unique_ptr<Delivery> delivery,
@@ -107,6 +108,7 @@ class Destination final : private ClientSession::Owner {
   std::string rest_reason_;
   SteadyTime rests_until_{};
   net::Deadline rest_;
+  net::Deadline share_;  // looks whether others wait for an idle connection
   net::Deadline token_;  // the rate allows the next message then
   std::shared_ptr<char> alive_ = std::make_shared<char>();
 };

@@ -64,6 +64,7 @@ class Dispatcher final : public queue::QueueListener,
     net::Deadline rest;
   };
 
+  static bool isSmartHostKey(const queue::QueueKey& key) { return key.starts_with('='); }
   KeyRecord& recordOf(const queue::QueueKey& key);
   void resolve(KeyRecord& record);
   void onHops(const queue::QueueKey& key, Result<std::shared_ptr<const HopSet>> hops);

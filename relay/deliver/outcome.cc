@@ -33,6 +33,14 @@ std::string statusOf(const Reply& reply) {
   return fmt::format("{}.0.0", reply.severity());
 }
 
+bool chunkingRefused(const ClientTransaction& transaction) {
+  if (!transaction.by_bdat || !transaction.final_reply || !transaction.anyRecipientTaken()) {
+    return false;
+  }
+  const int code = transaction.final_reply->code;
+  return code == 500 || code == 501 || code == 502 || code == 503 || code == 504;
+}
+
 Verdict judge(const ClientTransaction& transaction, size_t recipient) {
   if (transaction.mail_reply && !transaction.mail_reply->positive()) {
     return refusedBy(*transaction.mail_reply);
@@ -47,6 +55,9 @@ Verdict judge(const ClientTransaction& transaction, size_t recipient) {
       verdict.status = "4.5.3";
     }
     return verdict;
+  }
+  if (chunkingRefused(transaction)) {
+    return ours(Kind::Again, "4.5.0", "BDAT refused although CHUNKING was offered");
   }
   if (transaction.final_reply) {
     if (transaction.final_reply->positive()) {

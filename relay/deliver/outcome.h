@@ -33,6 +33,10 @@ struct Break {
   bool oldest = true;              // it was this transaction's turn to be answered
 };
 
+// CHUNKING was offered, but BDAT is no command that the server knows: the message itself was not
+// judged.
+bool chunkingRefused(const smtp::ClientTransaction& transaction);
+
 Verdict judge(const smtp::ClientTransaction& transaction, size_t recipient);
 Verdict judgeBroken(const smtp::ClientTransaction& transaction, size_t recipient, const Break& how);
 

@@ -79,6 +79,29 @@ queue::RetryPolicy retryPolicy(const QueueConfig& config) {
   return policy;
 }
 
+// A host on the way lacks 8BITMIME or SMTPUTF8, and the way back may lead over it too.
+bool needsSevenBits(const std::vector<RecipientReport>& reports) {
+  return std::any_of(reports.begin(), reports.end(), [](const RecipientReport& report) {
+    return report.status == "5.6.3" || report.status == "5.6.7";
+  });
+}
+
+std::string toSevenBits(std::string_view text) {
+  std::string out(text);
+  std::replace_if(
+      out.begin(), out.end(), [](char c) { return (static_cast<unsigned char>(c) & 0x80) != 0; },
+      '?');
+  return out;
+}
+
+queue::Envelope toSevenBits(queue::Envelope envelope) {
+  envelope.smtputf8 = false;
+  for (queue::Recipient& recipient : envelope.recipients) {
+    recipient.forward_path = toSevenBits(recipient.forward_path);
+  }
+  return envelope;
+}
+
 // The first bytes of some slices, at most `limit`.
 std::string prefixOf(const std::vector<Slice>& slices, size_t limit) {
   std::string out;
@@ -291,8 +314,12 @@ void Settler::addNotice(Step& step, NoticeKind kind, std::vector<RecipientReport
   settings.lifetime = context_.config->queue.lifetime;
   const std::string unique = fmt::format("{}.{:x}.{}", step.work->id().toString(),
                                          step.now.time_since_epoch().count(), ++notices_made_);
-  queue::NewMessage notice = makeNotice(kind, settings, step.work->id(), envelope, original,
-                                        complete, reports, step.now, unique);
+  const bool seven_bits = needsSevenBits(reports);
+  queue::NewMessage notice =
+      seven_bits ? makeNotice(kind, settings, step.work->id(), toSevenBits(envelope),
+                              toSevenBits(original), complete, reports, step.now, unique)
+                 : makeNotice(kind, settings, step.work->id(), envelope, original, complete,
+                              reports, step.now, unique);
   notice.groups = {{*key, {0}}};
   notices.push_back(std::move(notice));
   MessageEvent event;

@@ -56,7 +56,7 @@ def test_a_library_stays_in_its_home(library):
 
 def test_relay_sees_only_the_face_of_the_queue():
     face = {"queue/queue.h", "queue/envelope.h", "queue/message_id.h", "queue/recipient_state.h",
-            "queue/retry_schedule.h", "queue/spool_tool.h", "queue/queue_metrics.h",
+            "queue/retry_schedule.h", "queue/spool_check.h", "queue/queue_metrics.h",
             "queue/database_version.h"}
     seen = {(name(path), header) for path in sources("relay") for header in includes(path)[0]
             if header.startswith("queue/") and header not in face}

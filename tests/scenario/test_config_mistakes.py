@@ -255,7 +255,7 @@ def test_language_and_time_zone_change_nothing(start_relay, server, env):
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["serve", "--help"], ["queue", "--help"],
                                        ["message", "--help"], ["retry", "--help"], ["check", "--help"],
-                                       ["spool", "--help"], ["doctor", "--help"], ["load", "--help"], ["sink", "--help"]])
+                                       ["spool", "--help"], ["load", "--help"], ["sink", "--help"]])
 def test_every_command_explains_itself(arguments):
     result = subprocess.run([binary(), *arguments], capture_output=True, text=True, timeout=20)
     assert result.returncode == 0 and len(result.stdout) > 20

@@ -51,7 +51,7 @@ struct StoreEvent {
     ReopenFailed,     // still not; tried again
     Damaged,          // stored bytes that belong to no known message fail their checksum
   } what = What::Damaged;
-  std::string id;  // of the message, for Quarantined
+  std::string id;  // of the message, for Quarantined, and for Damaged where it is known
   std::string detail;
 };
 

@@ -150,6 +150,20 @@ Result<StoredMessage> readMessage(const Store::Reading& store, const MessageId& 
   return assemble(id, std::move(envelope), std::move(states));
 }
 
+std::vector<std::pair<Family, std::string>> keysOf(const Store::Reading& store,
+                                                   const MessageId& id) {
+  std::vector<std::pair<Family, std::string>> keys{{Family::Envelope, std::string(id.bytes())}};
+  for (const Family family : {Family::Content, Family::State}) {
+    rocksdb::ReadOptions options;
+    const auto at = iterate(store, family, options);
+    for (at->Seek(sliceOf(id.bytes())); at->Valid(); at->Next()) {
+      if (!viewOf(at->key()).starts_with(id.bytes())) break;
+      keys.emplace_back(family, at->key().ToString());
+    }
+  }
+  return keys;
+}
+
 Result<BlockRef> readChunk(const Store::Reading& store, const MessageId& id, uint32_t chunk) {
   rocksdb::PinnableSlice value;
   const auto status = store->Get(rocksdb::ReadOptions(), store.family(Family::Content),

@@ -51,6 +51,10 @@ Result<StoredMessage> assemble(const MessageId& id, EnvelopeRecord envelope, Sta
 Result<StoredMessage> readMessage(const Store::Reading& store, const MessageId& id,
                                   bool has_states = true);
 Result<EnvelopeRecord> readEnvelopeRecord(const Store::Reading& store, const MessageId& id);
+// All keys that belong to a message, found by its id, for removing one whose envelope cannot be
+// read. Its entries in the schedule are not among them.
+std::vector<std::pair<Family, std::string>> keysOf(const Store::Reading& store,
+                                                   const MessageId& id);
 Result<BlockRef> readChunk(const Store::Reading& store, const MessageId& id, uint32_t chunk);
 
 // Groups of one key from `from` up to `to` (not included), over all `lanes`, in order.

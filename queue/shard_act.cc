@@ -55,10 +55,40 @@ void ShardQueueImpl::continueActing(std::shared_ptr<Acting> acting) {
 void ShardQueueImpl::onActingSlice(std::shared_ptr<Acting> acting, MessageScan scan) {
   acting->under_way = 1;  // this very call
   for (StoredMessage& stored : scan.messages) actOnMessage(acting, std::move(stored));
+  // What cannot be read matches no filter; by its id it can be removed all the same.
+  if (acting->action == Action::Remove && !acting->search->filter.ids.empty())
+    for (const MessageId& id : scan.damaged) removeUnreadable(acting, id);
   if (--acting->under_way > 0) {
     acting->slice_done = true;
     return;  // the last of its steps goes on
   }
+  if (!acting->search->at_end) return continueActing(std::move(acting));
+  acting->done(acting->result);
+}
+
+void ShardQueueImpl::removeUnreadable(const std::shared_ptr<Acting>& acting, const MessageId& id) {
+  ++acting->under_way;
+  ++acting->result.matched;
+  readThen([id](const Store::Reading& store) { return keysOf(store, id); },
+           [this, acting, id](std::optional<std::vector<std::pair<Family, std::string>>> keys) {
+             if (!keys) return finishActing(acting);
+             auto step = std::make_unique<Step>();
+             for (const auto& [family, key] : *keys) step->ops.remove(family, key);
+             step->ops.remove(Family::Settings, std::string(kQuarantinePrefix) + id.toString());
+             step->on_done = [this, acting, id](Step&) {
+               if (context_.quarantine.remove(id)) metrics_.messages.add(-1);
+               context_.tell({StoreEvent::What::Damaged, id.toString(), "removed by hand, unread"});
+               ++acting->result.changed;
+               finishActing(acting);
+             };
+             submitStep(std::move(step));
+           });
+}
+
+// One of a slice's steps is done; the last one goes on.
+void ShardQueueImpl::finishActing(std::shared_ptr<Acting> acting) {
+  if (--acting->under_way > 0 || !acting->slice_done) return;
+  acting->slice_done = false;
   if (!acting->search->at_end) return continueActing(std::move(acting));
   acting->done(acting->result);
 }
@@ -88,12 +118,7 @@ void ShardQueueImpl::actOnMessage(const std::shared_ptr<Acting>& acting, StoredM
       continue;
     }
     ++acting->under_way;
-    const auto then = [this, acting]() mutable {
-      if (--acting->under_way > 0 || !acting->slice_done) return;
-      acting->slice_done = false;
-      if (!acting->search->at_end) return continueActing(std::move(acting));
-      acting->done(acting->result);
-    };
+    const auto then = [this, acting] { finishActing(acting); };
     if (actOnGroup(*group, matching, acting->action, acting->each, then))
       changed = true;
     else

@@ -7,6 +7,7 @@ namespace sluice::queue {
 namespace {
 
 constexpr size_t kMostListed = 1'000;  // of one page
+constexpr int kMostSlices = 40;        // looked through for one page
 
 uint64_t unsignedOf(int64_t value) { return static_cast<uint64_t>(std::max<int64_t>(0, value)); }
 
@@ -33,6 +34,7 @@ std::vector<KeyStatus> ShardQueueImpl::status() const {
 struct ShardQueueImpl::Listing {
   std::shared_ptr<Search> search;
   size_t limit = 0;
+  int slices_left = kMostSlices;
   MessagePage page;
   UniqueFunction<void(Result<MessagePage>)> done;
 };
@@ -61,8 +63,10 @@ void ShardQueueImpl::continueListing(std::shared_ptr<Listing> listing) {
       listing->page.items.push_back(std::move(*status));
     }
     auto& items = listing->page.items;
-    if (items.size() <= listing->limit && !listing->search->at_end)
-      return continueListing(std::move(listing));
+    const bool more = items.size() <= listing->limit && !listing->search->at_end;
+    if (more && --listing->slices_left > 0) return continueListing(std::move(listing));
+    // A filter that matches next to nothing: what there is until now, and where to go on.
+    if (more) listing->page.next = listing->search->after;
     if (items.size() > listing->limit) {
       items.resize(listing->limit);
       listing->page.next = items.back().id;

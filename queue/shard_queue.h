@@ -144,6 +144,7 @@ class ShardQueueImpl final : public ShardQueue {
   void onLoaded(KeyQueue& queue, std::vector<Loaded> loaded, bool more, const Position& from,
                 const Position& to);
   bool placeLoaded(KeyQueue& queue, Loaded& loaded);
+  void dropOrphan(KeyQueue& queue, const ScheduleEntry& entry);
   void feedHungry();
   void evictIdleWindows();
   uint64_t beginRead();
@@ -163,6 +164,8 @@ class ShardQueueImpl final : public ShardQueue {
   // shard_act.cc
   void continueActing(std::shared_ptr<Acting> acting);
   void onActingSlice(std::shared_ptr<Acting> acting, MessageScan scan);
+  void finishActing(std::shared_ptr<Acting> acting);
+  void removeUnreadable(const std::shared_ptr<Acting>& acting, const MessageId& id);
   void actOnMessage(const std::shared_ptr<Acting>& acting, StoredMessage stored);
   // Does `action` to some recipients of a group that is not active; false if it changes nothing.
   bool actOnGroup(QueuedGroup& group, const std::vector<uint16_t>& matching, Action action,

@@ -175,11 +175,26 @@ void ShardQueueImpl::onLoaded(KeyQueue& queue, std::vector<Loaded> loaded, bool 
   eraseIfIdle(queue);
 }
 
+// An entry of the schedule whose message is gone, as one that was removed unread leaves behind.
+void ShardQueueImpl::dropOrphan(KeyQueue& queue, const ScheduleEntry& entry) {
+  const auto recipients = static_cast<int64_t>(entry.value.recipients);
+  queue.disk_ready.add(-1, -recipients);
+  metrics_.ready.add(-recipients);
+  auto step = std::make_unique<Step>();
+  step->ops.remove(Family::Schedule, scheduleKey(entry.at.id.lane(), queue.key, entry.at));
+  submitStep(std::move(step));
+  context_.tell({StoreEvent::What::Damaged, "", "removed a schedule entry without its message"});
+}
+
 // True if it took something out of what is ready on disk.
 bool ShardQueueImpl::placeLoaded(KeyQueue& queue, Loaded& loaded) {
   const ScheduleEntry& entry = loaded.entry;
   QueuedMessage* message = findLoaded(entry.at.id);
   if (!message) {
+    if (!loaded.message && loaded.message.error().code == Errc::NotFound) {
+      dropOrphan(queue, entry);
+      return true;
+    }
     if (!loaded.message) {
       // Not there to be delivered: neither loaded nor dropped.
       const auto recipients = static_cast<int64_t>(entry.value.recipients);

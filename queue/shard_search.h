@@ -51,7 +51,10 @@ void ShardQueueImpl::searchOn(std::shared_ptr<Search> search, size_t most_found,
           if (looked++ == kMostIds || scan.messages.size() == most_found) return scan;
           if (!mine(id)) continue;
           auto message = readMessage(store, id);
-          if (message && wanted(*message)) scan.messages.push_back(std::move(*message));
+          if (message && wanted(*message))
+            scan.messages.push_back(std::move(*message));
+          else if (!message && message.error().code == Errc::Corrupt)
+            scan.damaged.push_back(id);
         }
         search->at_end = true;
         return scan;

@@ -297,6 +297,10 @@ rocksdb::ColumnFamilyOptions Store::familyOptions(Family family) const {
   options.write_buffer_size = std::max<uint64_t>(options_.database_memory_bytes / 4, 1 << 20);
   options.max_write_buffer_number = 3;
   options.force_consistency_checks = true;
+  // A damaged file is never compacted away. Let newer ones pile up beside it for a long time before
+  // writing is slowed down for that.
+  options.level0_slowdown_writes_trigger = 64;
+  options.level0_stop_writes_trigger = 1024;
   if (family == Family::Anchor) options.disable_auto_compactions = true;  // its files never change
   if (family == Family::Content) {
     options.enable_blob_files = true;

@@ -142,6 +142,27 @@ TEST_F(DamagedQueue, SetsAsideTheMessagesWhoseEnvelopesAreDamagedAndDeliversTheR
   EXPECT_THAT(drain(), SizeIs(1));
 }
 
+TEST_F(DamagedQueue, RemovesByItsIdWhatCannotBeRead) {
+  fill(300);
+  ASSERT_TRUE(damage("sender150@example.com", ".sst"));
+  queue.start();
+  drain();
+  const auto events = queue.events(StoreEvent::What::Quarantined);
+  MessageFilter filter;
+  for (const auto& event : events) filter.ids.push_back(*MessageId::parse(event.id));
+  int given = 0;
+  const auto result = queue.act(Action::Remove, filter, [&](std::unique_ptr<Work>) { ++given; });
+  EXPECT_EQ(given, 0);
+  EXPECT_EQ(result.changed, events.size());
+  EXPECT_EQ(queue.queue->health().quarantined_messages, 0u);
+  EXPECT_GE(queue.events(StoreEvent::What::Damaged).size(), events.size());
+  queue.restart();
+  EXPECT_THAT(drain(), IsEmpty());
+  EXPECT_EQ(queue.queue->health().quarantined_messages, 0u);
+  EXPECT_TRUE(eventually(
+      [&] { return queue.on(0, [](ShardQueue& face) { return face.status().size(); }) == 0; }));
+}
+
 TEST_F(DamagedQueue, WritesADamagedScheduleAnew) {
   fill(300);
   // The schedule is the family whose tables hold the key behind the lane.

@@ -74,8 +74,8 @@ class Listener final : public QueueListener {
     if (on_ready) on_ready(key);
   }
   void onOverdue(std::unique_ptr<Work> work) override {
-    ++overdue_calls;
     if (on_overdue) on_overdue(std::move(work));
+    ++overdue_calls;
   }
   std::atomic<int> ready_calls{0};
   std::atomic<int> overdue_calls{0};

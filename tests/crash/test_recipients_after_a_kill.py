@@ -53,8 +53,12 @@ def test_a_kill_between_the_250_and_the_mark_doubles_that_one_only(start_relay, 
         os.kill(relay.pid, signal.SIGSTOP)
         return "250 2.0.0 taken"
     server.on("eod", freeze, when=lambda m: m.paths == [RECIPIENT], times=1)
-    relay.deliver_in(SENDER, [RECIPIENT], SIMPLE)
-    server.wait_messages(21)
+    with relay.smtp() as client:  # without a QUIT, which a frozen relay would not answer
+        client.hello()
+        client.envelope(SENDER, [RECIPIENT])
+        client.command("DATA", 354)
+        client.send(SIMPLE + b".\r\n")
+        server.wait_messages(21)
     relay.kill()
     relay.start()
     for n in range(20):

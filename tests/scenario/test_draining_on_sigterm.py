@@ -9,7 +9,7 @@ from support.load import Load
 from support.load_sink import LoadSink
 from support.mail import RECIPIENT, SENDER, SIMPLE
 from support.relay import smart_host
-from support.scripted_server import Hang, Say
+from support.scripted_server import Say
 from support.smtp_client import SmtpClient, stuff
 from support.waiting import pause, wait_until
 
@@ -90,7 +90,7 @@ def test_an_outgoing_transaction_past_its_dot_is_waited_for(start_relay, server)
 
 @pytest.mark.sanitized
 def test_ready_says_no_as_soon_as_it_drains(start_relay, server):
-    server.on("eod", Hang(3))
+    server.on("eod", Say("250 2.0.0 slowly", after=3))
     relay = start_relay(send=[smart_host(server)], queue={"drain_timeout": "10s"})
     relay.deliver_in(SENDER, [RECIPIENT], SIMPLE)
     server.wait_arrived(1)

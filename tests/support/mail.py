@@ -32,7 +32,7 @@ def _groups(part):
     """Blocks of fields of the second part; of the international form, Python knows only the bytes."""
     if part.get_content_subtype() == "delivery-status":
         return part.get_payload()
-    raw = part.get_payload(decode=True) or part.as_bytes().split(b"\n\n", 1)[1]
+    raw = part.get_payload()[0].as_bytes()
     blocks = raw.replace(b"\r\n", b"\n").strip().split(b"\n\n")
     return [email.message_from_bytes(block + b"\n\n", policy=email.policy.SMTPUTF8) for block in blocks]
 

@@ -5,6 +5,9 @@
 #include <algorithm>
 
 namespace sluice::queue {
+namespace {
+constexpr size_t kMostDueScans = 64;
+}
 
 ShardQueueImpl::ShardQueueImpl(QueueContext& context, size_t index, net::Loop& loop,
                                std::vector<uint8_t> lanes, uint32_t start_number)
@@ -257,13 +260,18 @@ void ShardQueueImpl::armTick() {
   tick_.arm(loop_.deadlines(), wait);
 }
 
-void ShardQueueImpl::onTick() {
+// A hundred thousand keys may be due at once, as after a start: they are looked at a few at a time.
+void ShardQueueImpl::startDueScans() {
   const uint64_t now = clock_.now();
-  while (!due_.empty() && due_.top().earliest_due_us <= now) {
+  while (!due_.empty() && due_.top().earliest_due_us <= now && reads_.size() < kMostDueScans) {
     KeyQueue& queue = due_.top();
     due_.remove(queue);  // comes back with the scan's result
     countDue(queue);
   }
+}
+
+void ShardQueueImpl::onTick() {
+  startDueScans();
   std::vector<Task> retries;
   retries.swap(retries_);
   for (Task& task : retries) task();

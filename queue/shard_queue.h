@@ -99,6 +99,7 @@ class ShardQueueImpl final : public ShardQueue {
   bool mayJoinWindow(const KeyQueue& queue) const;
   void notifyReady(KeyQueue& queue);
   void flushNotifications();
+  void startDueScans();
   void onTick();
   void armTick();
   void later(Task task) { retries_.push_back(std::move(task)); }

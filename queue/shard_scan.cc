@@ -27,6 +27,7 @@ uint64_t ShardQueueImpl::beginRead() {
 void ShardQueueImpl::endRead(uint64_t serial) {
   reads_.erase(serial);
   releaseLingering();
+  startDueScans();
 }
 
 void ShardQueueImpl::countDue(KeyQueue& queue) {

@@ -2,6 +2,7 @@
 // refused is delivered, and the queue comes back by itself.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <atomic>
 
 #include "tests/unit/queue/failing_env.h"
 #include "tests/unit/queue/queue_fixture.h"
@@ -134,10 +135,13 @@ TEST_F(FailingQueue, UndoesALateCommitAlsoWhenItStopsMeanwhile) {
   queue.start();
   faults.stuck = true;
   EXPECT_FALSE(queue.accept({"a@x.test"}, "late"));
+  std::atomic<bool> stopping = false;
   std::thread release([&] {
-    std::this_thread::sleep_for(20ms);
+    stopping.wait(false);
     faults.stuck = false;
   });
+  stopping = true;
+  stopping.notify_one();
   queue.stop();
   release.join();
   queue.start();

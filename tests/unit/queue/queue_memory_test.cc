@@ -73,6 +73,29 @@ TEST(QueueMemory, ServesOthersWhileADeadKeyFillsTheLimit) {
   EXPECT_LE(queue.metrics->shards[0].loaded.value(), 400);
 }
 
+TEST(QueueMemory, FindsEveryOneOfManyKeysAfterARestart) {
+  QueueHarness queue;
+  queue.options.max_loaded_messages = 100;
+  queue.start();
+  acceptMany(queue, 5000, [](int i) { return "a@k" + std::to_string(i) + ".test"; });
+  queue.restart();
+  int ended = 0;
+  EXPECT_TRUE(eventually([&] {
+    ended += queue.on(0, [](ShardQueue& face) {
+      int count = 0;
+      for (const QueueKey& key : face.readyKeys())
+        while (auto work = face.take(key)) {
+          face.settle(std::move(work), {Settlement{}}, {}, nullptr);
+          ++count;
+        }
+      return count;
+    });
+    return ended == 5000;
+  }));
+  EXPECT_EQ(ended, 5000);
+  EXPECT_TRUE(eventually([&] { return queue.queue->health().messages == 0; }));
+}
+
 TEST(QueueMemory, SlowsSendersDownInsteadOfTakingMoreThanItsShare) {
   QueueHarness queue;
   queue.options.memory_bytes = 1 << 20;

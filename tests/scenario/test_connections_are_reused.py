@@ -107,3 +107,12 @@ def test_a_rate_is_kept(start_relay, server):
     assert times[69] - times[0] >= 2.2, times[69] - times[0]
     for n in range(len(times) - 45):
         assert times[n + 45] - times[n] >= 1.0, n
+
+
+def test_an_idle_connection_makes_room_for_another_shard(start_relay, server):
+    """With one connection in all, mail taken by another shard does not wait for idle_timeout."""
+    relay = start_relay(send=[smart_host(server, max_connections=1, idle_timeout="20s")], top={"shards": 2})
+    for _ in range(12):
+        relay.deliver_in(SENDER, [RECIPIENT], SIMPLE)
+    server.wait_messages(12, 8)
+    assert server.peak == 1

@@ -43,7 +43,7 @@ def test_a_close_right_at_the_next_mail_counts_no_attempt(start_relay, server):
         return "250 2.1.0 ok"
 
     server.on("mail", once)
-    relay = start_relay(send=[smart_host(server, max_connections=1)], shards=1,
+    relay = start_relay(send=[smart_host(server, max_connections=1)], top={"shards": 1},
                         queue={"retry_first": "1h", "retry_max": "1h"})
     relay.deliver_in("<first@here.test>", [RECIPIENT], SIMPLE)
     server.wait_messages(1)

@@ -35,6 +35,14 @@ const smtp::ServerReply& replyTo(Errc error, const smtp::ServerReply& otherwise)
   return error == Errc::NoSpace ? kNoRoom : otherwise;
 }
 
+bool hasAsciiPaths(const queue::Envelope& envelope) {
+  return smtp::isAscii(envelope.reverse_path) &&
+         std::all_of(envelope.recipients.begin(), envelope.recipients.end(),
+                     [](const queue::Recipient& recipient) {
+                       return smtp::isAscii(recipient.forward_path);
+                     });
+}
+
 }  // namespace
 
 ServerSession::ServerSession(AcceptContext& context,
@@ -339,6 +347,10 @@ void ServerSession::commit(const smtp::ContentFindings& findings) {
   const std::unique_ptr<MailTransaction> transaction = std::move(transaction_);
   queue::Envelope& envelope = transaction->envelope();
   if (findings.eight_bit) envelope.body = queue::BodyType::EightBitMime;
+  // A message that says SMTPUTF8 and needs none of it passes hosts that do not know it.
+  if (envelope.smtputf8 && !findings.eight_bit && hasAsciiPaths(envelope)) {
+    envelope.smtputf8 = false;
+  }
   envelope.receive_connector = settings_->connector.name;
   envelope.client = client_.toString();
   envelope.received_at = context_.loop.wallNow();

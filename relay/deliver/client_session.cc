@@ -160,7 +160,7 @@ void ClientSession::hostFailed(Error why) {
   }
   noteFailure(std::move(why));
   deadline_.cancel();
-  if (stream_) stream_->finish();
+  if (stream_) stream_->close();
   // Later: the stream and the protocol may be calling us.
   context_.loop.defer([this, alive = std::weak_ptr<char>(alive_)] {
     if (alive.expired() || state_ == State::Ended) return;
@@ -390,6 +390,8 @@ void ClientSession::end(const std::optional<Error>& failure) {
   deadline_.cancel();
   lookup_.reset();
   if (protocol_) protocol_->abandon();
+  // A host that failed us is not waited for, whatever it still sends.
+  if (stream_ && failure) stream_->close();
   if (stream_) stream_->finish();
   bool oldest = true;
   for (std::unique_ptr<Delivery>& delivery : std::exchange(deliveries_, {})) {

@@ -15,7 +15,8 @@ constexpr size_t kMaxAddressesTried = 10;                  // by one session, ov
 constexpr std::chrono::seconds kDataReplyTimeout{120};     // RFC 5321 section 4.5.3.2.4
 constexpr std::chrono::seconds kContentBlockTimeout{180};  // RFC 5321 section 4.5.3.2.5
 constexpr std::chrono::seconds kQuitTimeout{2};            // nothing depends on its reply
-constexpr int kMaxUnfitInARow = 64;                        // then let the loop breathe
+constexpr size_t kSmallPieceBytes = 512;
+constexpr int kMaxUnfitInARow = 64;  // then let the loop breathe
 
 // How telling an error is when several hosts failed: a temporary one says "try again" and wins.
 int weight(Errc code) {
@@ -200,6 +201,8 @@ void ClientSession::send(std::string_view bytes) {
 }
 
 void ClientSession::send(Slice slice) {
+  // Content of many dots comes in tiny pieces: copied together they cost one buffer, not many.
+  if (slice.bytes.size() < kSmallPieceBytes) return send(slice.bytes);
   bytes_queued_ += slice.bytes.size();
   stream_->write(std::move(slice));
 }

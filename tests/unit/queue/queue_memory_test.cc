@@ -102,24 +102,23 @@ TEST(QueueMemory, SlowsSendersDownInsteadOfTakingMoreThanItsShare) {
   queue.start();
   std::vector<std::unique_ptr<Incoming>> all;
   const std::string piece(64 * 1024, 'x');
+  std::atomic<int> relieved{0};
+  bool may = true;
+  // All in one turn: the writer relieves them as soon as the loop lets it.
   const bool congested = queue.on(0, [&](ShardQueue& face) {
     bool any = false;
     for (int i = 0; i < 20; ++i) {
       all.push_back(face.newIncoming(0));
       for (int j = 0; j < 3 && !all.back()->congested(); ++j) all.back()->append(piece);
-      any |= all.back()->congested();
+      if (!all.back()->congested()) continue;
+      any = true;
+      all.back()->onRelieved([&] { ++relieved; });
     }
+    may = face.mayAccept(1 << 20).has_value();
     return any;
   });
   EXPECT_TRUE(congested);
-  const auto may = queue.on(0, [](ShardQueue& face) { return face.mayAccept(1 << 20); });
   EXPECT_FALSE(may);
-  std::atomic<int> relieved{0};
-  queue.on(0, [&](ShardQueue&) {
-    for (auto& incoming : all)
-      if (incoming->congested()) incoming->onRelieved([&] { ++relieved; });
-    return 0;
-  });
   EXPECT_TRUE(eventually([&] { return relieved > 0; }));
   queue.on(0, [&](ShardQueue&) {
     all.clear();

@@ -23,6 +23,9 @@ class Stream {
     virtual void onRead(std::string_view bytes) = 0;
     // The stream ended: Closed (the peer's FIN), Reset, Io. Nothing comes after it.
     virtual void onEnd(const Error& why) = 0;
+    // The peer will send no more, but may still read. True keeps the stream for writing: nothing
+    // is read any more, and onEnd() comes only if a write fails. False: onEnd(Closed) follows.
+    virtual bool onPeerFinished() { return false; }
     // unsentBytes() is below the low-water mark again. Told from the loop only: a flush() that the
     // kernel takes whole says so by unsentBytes() alone.
     virtual void onDrained() {}
@@ -41,6 +44,8 @@ class Stream {
   virtual void finish() = 0;
   // Closes at once; unsent bytes are dropped. The handler hears no more.
   virtual void close() = 0;
+  // Whether bytes wait that were not read yet.
+  virtual bool inputWaits() const = 0;
   virtual Endpoint peer() const = 0;
   virtual Endpoint local() const = 0;
 };

@@ -10,9 +10,10 @@
 namespace sluice::net {
 namespace {
 
-constexpr size_t kReadBufferBytes = 256 * 1024;  // shared by all connections of a thread
-constexpr size_t kMaxBuffers = 64;               // slices given to the kernel at once
-constexpr uint64_t kLingerMs = 3000;             // to send the rest after finish()
+constexpr size_t kReadBufferBytes = 64 * 1024;  // shared by all connections of a thread; what a
+                                                // session may have to keep of one read
+constexpr size_t kMaxBuffers = 64;              // slices given to the kernel at once
+constexpr uint64_t kLingerMs = 3000;            // to send the rest after finish()
 
 char* readBuffer() {
   static thread_local const std::unique_ptr<char[]> buffer(new char[kReadBufferBytes]);
@@ -87,7 +88,8 @@ class Linger {
     uv_read_stop(stream());
     uv_read_start(stream(), giveReadBuffer,
                   [](uv_stream_t* stream, ssize_t count, const uv_buf_t*) {
-                    if (count < 0 && stream->data) delete static_cast<Linger*>(stream->data);
+                    auto* self = static_cast<Linger*>(stream->data);
+                    if (count < 0 && self) self->onPeerEnd(count == UV_EOF);
                   });
     if (!rest_.empty()) {
       std::vector<uv_buf_t> buffers;
@@ -109,10 +111,24 @@ class Linger {
       }
     }
     auto* shutdown = new uv_shutdown_t;
-    if (uv_shutdown(shutdown, stream(), [](uv_shutdown_t* done, int) { delete done; }) != 0) {
+    const int error = uv_shutdown(shutdown, stream(), [](uv_shutdown_t* done, int) {
+      if (auto* self = static_cast<Linger*>(done->handle->data)) self->onAllSent();
+      delete done;
+    });
+    if (error != 0) {
       delete shutdown;
       delete this;
     }
+  }
+
+  void onPeerEnd(bool finished) {
+    peer_ended_ = true;
+    if (all_sent_ || !finished) delete this;
+  }
+
+  void onAllSent() {
+    all_sent_ = true;
+    if (peer_ended_) delete this;
   }
 
   uv_stream_t* stream() { return reinterpret_cast<uv_stream_t*>(handle_.get()); }
@@ -120,6 +136,8 @@ class Linger {
   UvHandle<uv_tcp_t> handle_;
   UvHandle<uv_timer_t> timer_;
   ByteChain rest_;
+  bool peer_ended_ = false;
+  bool all_sent_ = false;
 };
 
 }  // namespace
@@ -171,7 +189,7 @@ void TcpStream::learnEndpoints() {
 }
 
 void TcpStream::startReading() {
-  if (reading_ || !handle_) return;
+  if (reading_ || peer_finished_ || !handle_) return;
   reading_ = true;
   uv_read_start(reinterpret_cast<uv_stream_t*>(handle_.get()), giveReadBuffer,
                 [](uv_stream_t* stream, ssize_t count, const uv_buf_t* buffer) {
@@ -181,8 +199,24 @@ void TcpStream::startReading() {
 
 void TcpStream::onRead(ssize_t count, const uv_buf_t& buffer) {
   if (count == 0) return;
+  if (count == UV_EOF) return onPeerFinished();
   if (count < 0) return endWith(static_cast<int>(count));
   if (handler_) handler_->onRead({buffer.base, static_cast<size_t>(count)});
+}
+
+void TcpStream::onPeerFinished() {
+  peer_finished_ = true;
+  reading_ = false;
+  if (!handler_ || !handler_->onPeerFinished()) endWith(UV_EOF);
+}
+
+bool TcpStream::inputWaits() const {
+  uv_os_fd_t fd;
+  if (!handle_ || uv_fileno(reinterpret_cast<const uv_handle_t*>(handle_.get()), &fd) != 0) {
+    return false;
+  }
+  char byte;
+  return ::recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
 void TcpStream::endWith(int uv_error) {

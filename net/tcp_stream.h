@@ -31,6 +31,7 @@ class TcpStream final : public Stream {
   void resumeReading() override;
   void finish() override;
   void close() override;
+  bool inputWaits() const override;
   Endpoint peer() const override { return peer_; }
   Endpoint local() const override { return local_; }
 
@@ -42,6 +43,7 @@ class TcpStream final : public Stream {
   void learnEndpoints();
   void startReading();
   void onRead(ssize_t count, const uv_buf_t& buffer);
+  void onPeerFinished();
   void onWritten(int status, size_t bytes);
   void endWith(int uv_error);
   void startWrite();
@@ -53,8 +55,9 @@ class TcpStream final : public Stream {
   size_t unsent_bytes_ = 0;
   bool above_low_water_ = false;
   bool reading_ = false;
+  bool peer_finished_ = false;
   bool writing_ = false;  // a uv_write is under way
-  Deadline broken_;  // tells of a failed write from the loop
+  Deadline broken_;       // tells of a failed write from the loop
   Endpoint peer_;
   Endpoint local_;
 };

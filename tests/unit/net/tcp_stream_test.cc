@@ -17,6 +17,8 @@ struct Recorder : Stream::Handler {
   std::optional<Errc> end;
   Task on_change;
   Task on_drained;
+  bool peer_finished = false;
+  bool keeps_writing = false;
   void onRead(std::string_view more) override {
     bytes.append(more);
     if (on_change) on_change();
@@ -25,10 +27,27 @@ struct Recorder : Stream::Handler {
     end = why.code;
     if (on_change) on_change();
   }
+  bool onPeerFinished() override {
+    peer_finished = true;
+    if (on_change) on_change();
+    return keeps_writing;
+  }
   void onDrained() override {
     if (on_drained) on_drained();
   }
 };
+
+// The socket whose local end is that of `stream`.
+int fdOf(const TcpStream& stream) {
+  for (int fd = 3; fd < 256; ++fd) {
+    if (localEndpoint(fd) == stream.local()) {
+      sockaddr_storage peer{};
+      socklen_t length = sizeof peer;
+      if (getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &length) == 0) return fd;
+    }
+  }
+  return -1;
+}
 
 struct OverTcp : testing::Test {
   std::unique_ptr<Loop> loop = std::move(*Loop::create());
@@ -122,6 +141,47 @@ TEST_F(OverTcp, FinishDeliversTheLastBytesAlthoughThePeerHasSentMore) {
   run();
   EXPECT_EQ(near.bytes, "421 4.3.2 going down\r\n");
   EXPECT_EQ(near.end, Errc::Closed);
+}
+
+TEST_F(OverTcp, AnswersAPeerThatHasClosedItsSide) {
+  far.keeps_writing = true;
+  client->write("QUIT\r\n");
+  client->flush();
+  ASSERT_EQ(::shutdown(fdOf(*client), SHUT_WR), 0);
+  far.on_change = [&] {
+    if (far.peer_finished) loop->stop();
+  };
+  run();
+  EXPECT_EQ(far.bytes, "QUIT\r\n");
+  EXPECT_FALSE(far.end);
+  std::string replies(400'000, 'x');  // more than the kernel takes at once
+  server->write(replies);
+  server->finish();
+  near.on_change = [&] {
+    if (near.end) loop->stop();
+  };
+  run();
+  EXPECT_TRUE(near.bytes == replies) << near.bytes.size();
+}
+
+TEST_F(OverTcp, TellsOfInputThatWasNotReadYet) {
+  server->pauseReading();
+  EXPECT_FALSE(server->inputWaits());
+  client->write("HELO early\r\n");
+  client->flush();
+  Deadline look([&] {
+    if (server->inputWaits()) {
+      loop->stop();
+    } else {
+      look.arm(loop->deadlines(), std::chrono::milliseconds(5));
+    }
+  });
+  look.arm(loop->deadlines(), {});
+  run();
+  server->resumeReading();
+  far.on_change = [&] { loop->stop(); };
+  run();
+  EXPECT_EQ(far.bytes, "HELO early\r\n");
 }
 
 TEST_F(OverTcp, PausedReadingLosesNothing) {

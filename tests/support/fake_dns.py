@@ -296,6 +296,8 @@ class FakeDns:
                 return
 
     def _send_tcp(self, connection, message, how):
+        if len(message) > 0xffff:
+            return False  # no name server can say that
         framed = struct.pack(">H", len(message)) + message
         if how == "close":
             return False

@@ -58,6 +58,12 @@ inline constexpr Metric kMessagesRefused{
     {"connector", "status"},
     "Mail transactions or recipients refused, by enhanced status code.",
     "4.3.x: no room or a failing disk. 5.7.x: somebody tries to relay."};
+inline constexpr Metric kClientFaults{
+    "sluice_client_faults_total",
+    Type::Counter,
+    {"connector", "fault"},
+    "What clients did wrong: timeout, early_talker, bare_newline, gone_before_reply.",
+    "gone_before_reply rises: clients give up before their 250 and will send again."};
 inline constexpr Metric kShed{"sluice_shed_total",
                               Type::Counter,
                               {"reason"},
@@ -214,6 +220,7 @@ inline constexpr const Metric* kAllMetrics[] = {
     &names::kMessagesAccepted,
     &names::kBytesAccepted,
     &names::kMessagesRefused,
+    &names::kClientFaults,
     &names::kShed,
     &names::kDeliveries,
     &names::kDeliveriesAmbiguous,

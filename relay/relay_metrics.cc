@@ -72,6 +72,13 @@ void Relay::registerReceiveConnectors() {
     };
     registry_.addCounter(names::kMessagesAccepted, {name}, counter(&AcceptMetrics::messages));
     registry_.addCounter(names::kBytesAccepted, {name}, counter(&AcceptMetrics::bytes));
+    const auto fault = [&](const char* label, Counter AcceptMetrics::*cell) {
+      registry_.addCounter(names::kClientFaults, {name, label}, counter(cell));
+    };
+    fault("timeout", &AcceptMetrics::timeouts);
+    fault("early_talker", &AcceptMetrics::early_talkers);
+    fault("bare_newline", &AcceptMetrics::bare_newlines);
+    fault("gone_before_reply", &AcceptMetrics::client_gone);
     registry_.addCounter(names::kShed, {"connections"}, counter(&AcceptMetrics::shed_connections));
     registry_.addCounter(names::kShed, {"connections_per_client"},
                          counter(&AcceptMetrics::shed_per_client));

@@ -26,6 +26,7 @@ struct AcceptMetrics {
   metrics::Counter timeouts;          // clients cut for being too slow
   metrics::Counter bare_newlines;     // commands and contents with CR or LF that is not CRLF
   metrics::Counter client_gone;       // accepted, but the client left before its 250
+  metrics::Counter early_talkers;     // clients that spoke before the greeting
 
   void countRefused(const smtp::EnhancedStatusCode& status) {
     const std::string text = status.toString();

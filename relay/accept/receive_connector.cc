@@ -7,6 +7,7 @@ namespace {
 constexpr std::string_view kTooMany = "421 4.3.2 Too many connections, try again later\r\n";
 constexpr std::string_view kTooManyOfYours =
     "421 4.7.0 Too many connections from your address, try again later\r\n";
+constexpr std::string_view kTooEarly = "554 5.5.0 Wait for the greeting before you talk\r\n";
 constexpr std::string_view kDraining = "421 4.3.2 Shutting down, try again later\r\n";
 
 }  // namespace
@@ -45,6 +46,7 @@ void ReceiveConnector::accept(std::unique_ptr<net::Stream> stream) {
     stream->write(kDraining);
     return stream->finish();
   }
+  if (stream->inputWaits()) return refuseEarlyTalk(*stream);
   const auto verdict = count_.take(stream->peer().address, connector.max_connections,
                                    connector.max_connections_per_client);
   if (verdict != ConnectionCount::Verdict::Taken) return turnAway(*stream, verdict);
@@ -67,6 +69,19 @@ void ReceiveConnector::turnAway(net::Stream& stream, ConnectionCount::Verdict ve
                             {"address", stream.peer().toString()},
                             {"reason", full ? "max_connections" : "max_connections_per_client"}}});
   stream.write(full ? kTooMany : kTooManyOfYours);
+  stream.finish();
+}
+
+// RFC 5321 section 3.1: a client waits for the greeting. One that does not sends whatever it likes
+// without reading a reply.
+void ReceiveConnector::refuseEarlyTalk(net::Stream& stream) {
+  context_.metrics.early_talkers.add();
+  context_.log.logLimited(
+      "early_talker",
+      {LogLevel::Warn,
+       "connection_refused",
+       {{"connector", name()}, {"address", stream.peer().toString()}, {"reason", "early_talker"}}});
+  stream.write(kTooEarly);
   stream.finish();
 }
 

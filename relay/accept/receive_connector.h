@@ -41,6 +41,7 @@ class ReceiveConnector final : private ServerSession::Owner {
 
  private:
   void onSessionOver(ServerSession& session) override;
+  void refuseEarlyTalk(net::Stream& stream);
   void turnAway(net::Stream& stream, ConnectionCount::Verdict verdict);
   void release(const ServerSession& session);
   void buryLater();

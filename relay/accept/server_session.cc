@@ -79,6 +79,7 @@ void ServerSession::onRead(std::string_view bytes) {
 // After anything that may have made output, taken input, or changed the phase.
 void ServerSession::afterInput() {
   if (over_ || client_gone_ || !sendOutput()) return;
+  if (client_finished_ && awaitsInput()) return finish();
   const bool content = transaction_ && transaction_->incoming;
   if (content && protocol_.phase() == Phase::Content && transaction_->incoming->congested()) {
     setPaused(kCongested, true);
@@ -144,6 +145,17 @@ void ServerSession::onEnd(const Error&) {
   if (over_) return;
   client_gone_ = true;
   if (!committing_) finish();
+}
+
+// A client may close its side behind its last command and still wait for the replies.
+bool ServerSession::onPeerFinished() {
+  client_finished_ = true;
+  afterInput();
+  return true;
+}
+
+bool ServerSession::awaitsInput() const {
+  return protocol_.phase() != Phase::Answering && !protocol_.hasMore();
 }
 
 void ServerSession::drain() {

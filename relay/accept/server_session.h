@@ -69,6 +69,7 @@ class ServerSession final : private net::Stream::Handler, private smtp::ServerEv
   // Stream.
   void onRead(std::string_view bytes) override;
   void onEnd(const Error& why) override;
+  bool onPeerFinished() override;
   void onDrained() override;
 
   // Protocol.
@@ -92,6 +93,7 @@ class ServerSession final : private net::Stream::Handler, private smtp::ServerEv
 
   void afterInput();
   bool sendOutput();
+  bool awaitsInput() const;
   void setPaused(Pause reason, bool paused);
   void onRelieved();
   void noteProgress();
@@ -122,6 +124,7 @@ class ServerSession final : private net::Stream::Handler, private smtp::ServerEv
   bool feeding_ = false;  // the protocol is being fed; what follows is done after that
   bool committing_ = false;
   bool client_gone_ = false;
+  bool client_finished_ = false;  // will send no more, and waits for its replies
   bool over_ = false;
 };
 

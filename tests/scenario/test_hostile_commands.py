@@ -1,9 +1,12 @@
 """Commands that no honest client sends: each gets the right reply or a closed connection, memory stays
 bounded, and the next client notices nothing (HC3, HC4, HC11, HC13, HC14, HC16, AR10)."""
+import signal
+
 import pytest
 
 from support.mail import RECIPIENT, SENDER, SIMPLE
 from support.relay import smart_host
+from support.smtp_client import SmtpClient
 from support.waiting import wait_until
 
 pytestmark = pytest.mark.sanitized
@@ -265,3 +268,34 @@ def test_mail_before_ehlo_is_refused(start_shared_relay):
     relay = shared(start_shared_relay)
     with relay.smtp() as client:
         assert client.command(f"MAIL FROM:{SENDER}").code == 503
+
+
+def test_a_client_that_talks_before_the_greeting_is_sent_away(start_relay, server):
+    """It does not read replies, so nothing that it says is carried out."""
+    relay = start_relay(send=[smart_host(server)])
+    relay.signal(signal.SIGSTOP)  # so that its bytes are there before the relay greets
+    try:
+        client = SmtpClient(("127.0.0.1", relay.port))
+        client.send(b"EHLO early.test\r\nMAIL FROM:<a@b.test>\r\nRCPT TO:<c@d.test>\r\nDATA\r\n" + SIMPLE + b".\r\n")
+    finally:
+        relay.signal(signal.SIGCONT)
+    with client:
+        client.expect(554)
+        assert client.at_end()
+    wait_until(lambda: relay.metric("sluice_client_faults_total", fault="early_talker") == 1, 5, "it is counted")
+    with relay.smtp() as client:
+        client.hello()
+    assert not relay.log.find(event="accepted")
+
+
+def test_a_client_that_closes_its_side_behind_its_last_command_gets_its_replies(start_relay, server):
+    relay = start_relay(send=[smart_host(server)])
+    with relay.smtp() as client:
+        client.hello()
+        client.envelope(SENDER, [RECIPIENT])
+        client.command(b"DATA", 354)
+        client.send(SIMPLE + b".\r\n")
+        client.finish_sending()
+        client.expect(250)
+        assert client.at_end()
+    server.wait_messages(1)

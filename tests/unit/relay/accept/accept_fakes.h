@@ -25,6 +25,7 @@ struct StreamRecord {
   net::Stream::Handler* handler = nullptr;
   int flushes = 0;
   size_t unsent_bytes = 0;
+  bool input_waits = false;
   bool paused = false;
   bool finished = false;
   bool closed = false;
@@ -39,6 +40,10 @@ struct StreamRecord {
   void end(Errc why = Errc::Closed) {
     closed = true;
     if (handler) std::exchange(handler, nullptr)->onEnd({why, "ended"});
+  }
+  // The peer's FIN, as a TCP stream tells it.
+  void finishPeer() {
+    if (handler && !handler->onPeerFinished()) end();
   }
   std::string take() { return std::exchange(written, {}); }
 };
@@ -67,6 +72,7 @@ class FakeStream final : public net::Stream {
     record_.closed = true;
     record_.handler = nullptr;
   }
+  bool inputWaits() const override { return record_.input_waits; }
   Endpoint peer() const override { return peer_; }
   Endpoint local() const override { return {}; }
 

@@ -46,6 +46,18 @@ TEST(ReceiveConnector, GreetsWhoConnects) {
   EXPECT_EQ(port.metrics.connections.value(), 1);
 }
 
+TEST(ReceiveConnector, RefusesWhoTalksBeforeTheGreeting) {
+  Port port;
+  port.streams.emplace_back().input_waits = true;
+  StreamRecord& stream = port.streams.back();
+  port.connector->accept(std::make_unique<FakeStream>(stream, "127.0.0.1:1"));
+  EXPECT_EQ(stream.take(), "554 5.5.0 Wait for the greeting before you talk\r\n");
+  EXPECT_TRUE(stream.finished);
+  EXPECT_EQ(port.connector->sessions(), 0u);
+  EXPECT_EQ(port.count.total(), 0);
+  EXPECT_EQ(port.metrics.early_talkers.value(), 1u);
+}
+
 TEST(ReceiveConnector, ForgetsWhoLeft) {
   Port port;
   StreamRecord& first = port.connect();

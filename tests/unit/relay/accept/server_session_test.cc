@@ -416,6 +416,47 @@ TEST(ServerSession, CommitsForAClientThatIsGoneBehindItsDot) {
   EXPECT_EQ(server.metrics.client_gone.value(), 1u);
 }
 
+TEST(ServerSession, AnswersAClientThatHasClosedItsSideBehindItsDot) {
+  Server server;
+  server.queue.at_once = false;
+  server.transaction();
+  server.say("DATA\r\na: b\r\n.\r\n");
+  server.stream.finishPeer();
+  EXPECT_EQ(server.overs, 0);
+  server.queue.complete();
+  EXPECT_THAT(server.stream.take(), StartsWith("250 2.0.0 Queued as "));
+  EXPECT_TRUE(server.stream.finished);
+  EXPECT_EQ(server.overs, 1);
+  EXPECT_EQ(server.metrics.client_gone.value(), 0u);
+}
+
+TEST(ServerSession, CarriesOutAllThatCameBeforeTheClientClosedItsSide) {
+  Server server;
+  server.queue.at_once = false;
+  server.say(
+      "EHLO c.test\r\nMAIL FROM:<a@b.test>\r\nRCPT TO:<c@d.test>\r\nBDAT 4 LAST\r\na\r\n\n"
+      "MAIL FROM:<a@b.test>\r\nRCPT TO:<c@d.test>\r\nBDAT 3 LAST\r\nb\r\nNOOP\r\nNOO");
+  server.stream.finishPeer();
+  ASSERT_EQ(server.queue.commits.size(), 1u);
+  server.queue.complete();
+  ASSERT_EQ(server.queue.commits.size(), 2u);
+  EXPECT_FALSE(server.stream.finished);
+  server.queue.complete();
+  EXPECT_THAT(server.stream.take(), EndsWith("\r\n250 2.0.0 OK\r\n"));
+  EXPECT_TRUE(server.stream.finished);
+}
+
+TEST(ServerSession, QueuesNothingOfAContentThatTheClientClosedItsSideIn) {
+  Server server;
+  server.transaction();
+  server.say("DATA\r\na: b\r\n.\r");
+  server.stream.finishPeer();
+  EXPECT_TRUE(server.stream.finished);
+  EXPECT_EQ(server.overs, 1);
+  EXPECT_EQ(server.queue.incomings, 0);
+  EXPECT_TRUE(server.queue.commits.empty());
+}
+
 TEST(ServerSession, QueuesNothingOfAContentThatIsCutOff) {
   for (const std::string content : {"DATA\r\na: b\r\n.\r", "BDAT 100 LAST\r\na: b\r\n"}) {
     Server server;

@@ -127,7 +127,12 @@ class Relay:
         try:
             with socket.create_connection(("127.0.0.1", self.port), 1) as probe:
                 probe.settimeout(1)
-                return probe.recv(200).startswith(b"220")
+                if not probe.recv(200).startswith(b"220"):
+                    return False
+                probe.sendall(b"QUIT\r\n")  # and see it counted no more
+                while probe.recv(200):
+                    pass
+                return True
         except OSError:
             return False
 

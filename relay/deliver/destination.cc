@@ -11,6 +11,11 @@ namespace {
 constexpr double kFirstWindow = 5;  // connections before the hosts have shown themselves happy
 constexpr unsigned kBreaksBeforeRest = 3;              // connections that broke one after the other
 constexpr std::chrono::milliseconds kSharePeriod{50};  // at which idle connections are offered
+// A host that takes a message within this time is sent the next one behind it, up to so many,
+// rather than each on a connection of its own: that costs both sides fewer packets.
+constexpr std::chrono::milliseconds kQuickHost{5};
+constexpr size_t kMessagesBehindEachOther = 4;
+constexpr std::chrono::milliseconds kPatience{20};  // with a quick host that became slow
 constexpr size_t kFairShare = 100;  // messages by a connection while other shards wait for one
 
 }  // namespace
@@ -25,6 +30,11 @@ Destination::Destination(DeliveryContext& context, Settler& settler,
       window_(kFirstWindow) {
   rest_.onDue([this] { parent_.onRested(*this); });
   token_.onDue([this] { wake(); });
+  patience_.onDue([this] {
+    impatient_ = true;
+    wake();
+    impatient_ = false;
+  });
   share_.onDue([this] { shareIdle(); });
 }
 
@@ -50,12 +60,24 @@ void Destination::forgetReady(const queue::QueueKey& key) {
 void Destination::wake() {
   if (draining_ || resting() || ready_keys_.empty() || token_.armed()) return;
   // Idle connections first, the last used one first; pumping one may change the list.
+  const size_t wanted = connectionsWorth(backlog());
   while (!idle_.empty() && !ready_keys_.empty() && !token_.armed()) {
+    if (sessions_.size() - idle_.size() >= wanted) return trustTheBusy();
     ClientSession* session = idle_.back();
     idle_.pop_back();
     session->pump();
   }
   openSessions();
+}
+
+// How many connections are to be busy with so many messages.
+size_t Destination::connectionsWorth(size_t waiting) const {
+  if (impatient_ || pace_ > kQuickHost) return waiting + sessions_.size();
+  return (waiting + kMessagesBehindEachOther - 1) / kMessagesBehindEachOther;
+}
+
+void Destination::notePace(Duration took) {
+  pace_ = pace_ == Duration::max() ? took : pace_ + (took - pace_) / 8;
 }
 
 // Groups that wait, as far as it matters for opening another connection.
@@ -70,13 +92,20 @@ void Destination::openSessions() {
   const auto most = std::min<size_t>(static_cast<size_t>(hops_->limits.max_connections),
                                      failures_ > 0 ? 1 : static_cast<size_t>(window_));
   if (sessions_.size() >= most) return;
-  size_t waiting = backlog();
-  while (sessions_.size() < most && connecting_ < waiting) {
+  const size_t waiting = backlog();
+  const size_t wanted = connectionsWorth(waiting);
+  while (sessions_.size() < std::min(most, wanted) && connecting_ < waiting) {
     const size_t before = sessions_.size();
     if (!openOne()) return;
     // It may have ended at once, as when its hosts rest: then so would the next.
     if (sessions_.size() <= before || resting() || draining_) return;
   }
+  if (waiting > 0 && sessions_.size() >= wanted) trustTheBusy();
+}
+
+// What waits is left to connections that are busy, for a while.
+void Destination::trustTheBusy() {
+  if (!patience_.armed()) patience_.arm(context_.loop.deadlines(), kPatience);
 }
 
 bool Destination::openOne() {
@@ -186,7 +215,10 @@ void Destination::onDone(ClientSession& session, std::unique_ptr<Delivery> deliv
     delivered |= verdicts.back().verdict.kind == Verdict::Kind::Delivered;
   }
   breaks_in_a_row_ = 0;
-  if (delivered) grow();
+  if (delivered) {
+    grow();
+    notePace(context_.loop.now() - delivery->started);
+  }
   settle(session, std::move(delivery), verdicts);
   if (delivered) openSessions();  // a backlog that nobody adds to asks for them, too
 }

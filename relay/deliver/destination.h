@@ -81,6 +81,9 @@ class Destination final : private ClientSession::Owner {
   void shareIdle();
   bool openOne();
   size_t backlog() const;
+  size_t connectionsWorth(size_t waiting) const;
+  void trustTheBusy();
+  void notePace(Duration took);
   void settle(ClientSession& session, std::unique_ptr<Delivery> delivery,
               const std::vector<RecipientVerdict>& verdicts);
   void grow();
@@ -99,17 +102,20 @@ class Destination final : private ClientSession::Owner {
   std::vector<std::unique_ptr<ClientSession>> sessions_;
   std::vector<ClientSession*> idle_;  // the last used at the back
   size_t connecting_ = 0;
-  double window_;          // connections that we allow ourselves
-  unsigned failures_ = 0;  // in a row, of the whole destination
+  double window_;                    // connections that we allow ourselves
+  Duration pace_ = Duration::max();  // of one transaction, of late
+  unsigned failures_ = 0;            // in a row, of the whole destination
   unsigned breaks_in_a_row_ = 0;
   bool draining_ = false;
   bool waiting_for_lease_ = false;
+  bool impatient_ = false;  // what waits has waited for busy connections long enough
   std::string last_reply_;
   std::string rest_reason_;
   SteadyTime rests_until_{};
   net::Deadline rest_;
-  net::Deadline share_;  // looks whether others wait for an idle connection
-  net::Deadline token_;  // the rate allows the next message then
+  net::Deadline share_;     // looks whether others wait for an idle connection
+  net::Deadline patience_;  // for busy connections to come to what waits
+  net::Deadline token_;     // the rate allows the next message then
   std::shared_ptr<char> alive_ = std::make_shared<char>();
 };
 

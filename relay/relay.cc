@@ -156,20 +156,26 @@ Result<void> Relay::startAdmin() {
 }
 
 Result<void> Relay::listenOnAll() {
-  std::mutex mutex;
-  Result<void> result;
-  for (const Bound& bound : bound_) {
+  struct Outcome {
+    std::mutex mutex;
+    Result<void> result;
+  };
+  // Shared: a shard may still be at its end of it when we have heard all.
+  const auto outcome = std::make_shared<Outcome>();
+  for (Bound& bound : bound_) {
     const bool answered = onShards(
-        [&](Shard& shard, size_t index, Task done) {
-          const int socket = std::exchange(const_cast<Bound&>(bound).sockets[index], -1);
-          auto listening = shard.listen(bound.connector, socket);
-          const std::lock_guard lock(mutex);
-          if (!listening) result = listening;
+        [outcome, &bound](Shard& shard, size_t index, Task done) {
+          auto listening = shard.listen(bound.connector, std::exchange(bound.sockets[index], -1));
+          if (!listening) {
+            const std::lock_guard lock(outcome->mutex);
+            outcome->result = listening;
+          }
           done();
         },
         kAnswerTime);
     if (!answered) return fail(Errc::Timeout, "the event loops do not answer");
-    RETURN_IF_ERROR(result);
+    const std::lock_guard lock(outcome->mutex);
+    RETURN_IF_ERROR(outcome->result);
     log_.log({LogLevel::Info,
               "listening",
               {{"connector", bound.connector}, {"address", bound.at.toString()}}});

@@ -36,7 +36,7 @@ void Committer::submit(size_t shard, std::unique_ptr<Step> step) {
     lane.steps.push_back(std::move(step));
     submitted_.fetch_add(1, std::memory_order_seq_cst);
   }
-  if (sleeping_.load(std::memory_order_seq_cst)) {
+  if (sleeping_.load(std::memory_order_seq_cst) && submitted_.load() >= wake_at_.load()) {
     const std::lock_guard lock(wake_mutex_);
     wake_.notify_one();
   }
@@ -86,6 +86,7 @@ void Committer::run() {
       if (!writable()) waitForWork();
       continue;
     }
+    gather();
     auto batch = nextBatch();
     if (!batch.empty()) {
       commit(std::move(batch));
@@ -127,6 +128,27 @@ void Committer::waitForWork() {
   else
     wake_.wait(lock, has_work);
   sleeping_.store(false, std::memory_order_seq_cst);
+}
+
+void Committer::gather() {
+  const auto accepts = [this] {
+    size_t count = 0;
+    for (const Waiting& waiting : backlog_) count += waiting.step->messages;
+    return count;
+  };
+  while (!backlog_.empty() && !closing_ && steadyNow() < gather_until_) {
+    const size_t there = accepts();
+    if (there >= expected_) return;
+    std::unique_lock lock(wake_mutex_);
+    wake_at_ = expected_ - there;
+    sleeping_.store(true, std::memory_order_seq_cst);
+    wake_.wait_until(lock, gather_until_,
+                     [this] { return submitted_.load() >= wake_at_.load() || closing_; });
+    sleeping_.store(false, std::memory_order_seq_cst);
+    wake_at_ = 1;
+    lock.unlock();
+    collect();
+  }
 }
 
 std::vector<Committer::Waiting> Committer::nextBatch() {
@@ -211,15 +233,18 @@ void Committer::commit(std::vector<Waiting> batch) {
   const SteadyTime began = steadyNow();
   const rocksdb::Status status = store_.db()->Write(options, &batch_);
   if (!status.ok()) return onFailure(std::move(batch), status);
+  const SteadyTime ended = steadyNow();
   if (sync) {
     metrics_.syncs.add();
     unsynced_.clear();
     unsynced_bytes_ = 0;
+    expected_ = messages;
+    gather_until_ = ended + std::min<SteadyTime::duration>(ended - began, kMostGathering);
   } else {
     remember(batch);
   }
   if (messages > 0) {
-    metrics_.commit_seconds.observe(secondsBetween(began, steadyNow()));
+    metrics_.commit_seconds.observe(secondsBetween(began, ended));
     metrics_.commit_messages.observe(messages);
   }
   for (Waiting& waiting : batch) undoIfAbandoned(*waiting.step);

@@ -1,8 +1,12 @@
 // Group commit: one thread that owns all writes to the store.
 //
-// A batch is whatever came while the previous one was written; no timer delays it. A batch with an
-// accepted message in it is synced before anyone is told; one without (removals, deferrals) is
-// written at once and synced within kSyncWithin, alone or with the next.
+// A batch is whatever came while the previous one was written. A batch with an accepted message in
+// it is synced before anyone is told; one without (removals, deferrals) is written at once and
+// synced within kSyncWithin, alone or with the next.
+//
+// Clients that were answered together come back together. So a batch waits for as many accepts as
+// the last one had, until the time that the last one took has passed since: they share a sync
+// again. A lone client never waits, nor does who comes after a pause.
 //
 // After any failed write or sync nothing is believed of that log: the store is closed and opened
 // again, steps that must happen are repeated by their net effect, accepts are removed and answered
@@ -35,6 +39,7 @@ class Committer {
   static constexpr size_t kMaxBatchBytes = 8 << 20;
   static constexpr size_t kMaxBatchSteps = 2048;
   static constexpr std::chrono::milliseconds kSyncWithin{500};  // documented: a second
+  static constexpr std::chrono::milliseconds kMostGathering{5};
   static constexpr size_t kMaxUnsyncedBytes = 4 << 20;
   static constexpr std::chrono::milliseconds kAnswerWithin{5000};  // when the store stays shut
   static constexpr std::chrono::milliseconds kFirstRetry{50};
@@ -80,6 +85,7 @@ class Committer {
   void run();
   void collect();
   void waitForWork();
+  void gather();
   std::vector<Waiting> nextBatch();
   void commit(std::vector<Waiting> batch);
   void syncIfDue();
@@ -103,6 +109,7 @@ class Committer {
 
   std::vector<std::unique_ptr<Lane>> lanes_;  // one a shard, and one for writeNow()
   std::atomic<size_t> submitted_{0};          // in lanes, not yet collected
+  std::atomic<size_t> wake_at_{1};            // so many wake the committer
   std::atomic<bool> sleeping_{false};
   std::atomic<bool> closing_{false};
   std::mutex wake_mutex_;
@@ -110,6 +117,8 @@ class Committer {
 
   // The committer thread's own.
   std::deque<Waiting> backlog_;
+  size_t expected_ = 0;  // messages that may come until gather_until_, if they come as before
+  SteadyTime gather_until_{};
   rocksdb::WriteBatch batch_;
   std::vector<rocksdb::Slice> parts_;
   std::vector<Ops> unsynced_;  // written since the last sync; to be repeated if it fails

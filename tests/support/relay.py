@@ -50,6 +50,10 @@ def by_mx(port, **settings):
             "idle_timeout": "2s"} | settings
 
 
+def _sanitized():
+    return "san" in Path(binary()).parent.name
+
+
 class Relay:
     """Starts in __enter__ (or start()), is ended in __exit__ whatever happened."""
 
@@ -99,7 +103,7 @@ class Relay:
         if self.preexec:
             self.preexec()
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if "san" not in Path(binary()).parent.name:  # sanitizers reserve terabytes
+        if not _sanitized():  # sanitizers reserve terabytes
             resource.setrlimit(resource.RLIMIT_DATA, (4 << 30, 4 << 30))
 
     def start(self, timeout=20.0):
@@ -337,7 +341,8 @@ class Relay:
         return (process_view.cpu_seconds(self.pid) - before) / (time.monotonic() - begin)
 
     def rss(self):
-        return process_view.rss_bytes(self.pid)
+        """Resident bytes; 0 under a sanitizer, which keeps what was freed."""
+        return 0 if _sanitized() else process_view.rss_bytes(self.pid)
 
     def fds(self):
         return process_view.fd_count(self.pid)

@@ -1,4 +1,5 @@
-"""Programs that people use speak to it, and it to them: swaks, msmtp, smtplib, aiosmtpd, Postfix, Exim, OpenSMTPD."""
+"""Programs that people use speak to it, and it to them: swaks, msmtp, smtplib, aiosmtpd, Postfix, Exim, OpenSMTPD;
+with pipelining and without, and in the SMTP of before ESMTP."""
 import shutil
 import smtplib
 import subprocess
@@ -6,7 +7,7 @@ import subprocess
 import pytest
 
 from support import peers
-from support.mail import SENDER, corpus, without_trace
+from support.mail import SENDER, corpus, without_trace, without_traces
 from support.ports import free_port
 from support.relay import smart_host
 from support.waiting import wait_until
@@ -79,11 +80,16 @@ def peer_root():
     return peers.unpack()
 
 
+# OpenSMTPD pipelines never.
+RELAYS = [(kind, pipelining) for kind in peers.KINDS for pipelining in (True, False) if kind != "opensmtpd" or pipelining]
+of_relays = pytest.mark.parametrize("kind,pipelining", RELAYS, ids=[f"{k}{'' if p else '-plain'}" for k, p in RELAYS])
+
+
 @pytest.mark.alone
-@pytest.mark.parametrize("kind", peers.KINDS)
-def test_a_relay_that_people_use_behind_us(start_relay, server, tmp_path, peer_root, kind):
+@of_relays
+def test_a_relay_that_people_use_behind_us(start_relay, server, tmp_path, peer_root, kind, pipelining):
     """sluice -> peer -> sink: the content arrives as it was, but for the trace fields."""
-    peer = peers.make(kind, peer_root, tmp_path / "peer", next_hop=server)
+    peer = peers.make(kind, peer_root, tmp_path / "peer", next_hop=server, pipelining=pipelining)
     with peer:
         relay = start_relay(send=[smart_host(peer)])
         for name, content in corpus():
@@ -93,12 +99,12 @@ def test_a_relay_that_people_use_behind_us(start_relay, server, tmp_path, peer_r
 
 
 @pytest.mark.alone
-@pytest.mark.parametrize("kind", peers.KINDS)
-def test_a_relay_that_people_use_in_front_of_us(start_relay, server, tmp_path, peer_root, kind):
+@of_relays
+def test_a_relay_that_people_use_in_front_of_us(start_relay, server, tmp_path, peer_root, kind, pipelining):
     """client -> peer -> sluice -> sink."""
     relay = start_relay(send=[smart_host(server)])
     relay.address = "127.0.0.1"
-    with peers.make(kind, peer_root, tmp_path / "peer", next_hop=relay) as peer:
+    with peers.make(kind, peer_root, tmp_path / "peer", next_hop=relay, pipelining=pipelining) as peer:
         with smtplib.SMTP(peer.address, peer.port, timeout=30) as client:
             for name, content in corpus():
                 client.sendmail("sender@here.test", [f"{name}@there.test"], content)
@@ -106,10 +112,68 @@ def test_a_relay_that_people_use_in_front_of_us(start_relay, server, tmp_path, p
 
 
 def compare_contents(server, sent, hops, kind):
-    wanted = dict(sent)
-    for message in server.wait_messages(len(wanted), 60):
+    """Each once, as it was."""
+    delivered = server.wait_messages(len(sent), 60)
+    assert sorted(m.paths[0][1:].split("@")[0] for m in delivered) == sorted(sent)
+    for message in delivered:
         name = message.paths[0][1:].split("@")[0]
-        content = message.content
-        for _ in range(hops):
-            content = without_trace(content)
-        assert content == wanted[name], (kind, name)
+        assert without_traces(message.content, hops) == sent[name], (kind, name)
+
+
+@pytest.mark.alone
+def test_a_relay_that_says_helo(start_relay, server, tmp_path, peer_root):
+    """Postfix in the SMTP of before ESMTP."""
+    relay = start_relay(send=[smart_host(server)])
+    relay.address = "127.0.0.1"
+    with peers.make("postfix", peer_root, tmp_path / "peer", next_hop=relay, esmtp=False) as peer:
+        with smtplib.SMTP(peer.address, peer.port, timeout=30) as client:
+            client.sendmail("sender@here.test", ["plain@there.test"], dict(corpus())["plain"])
+        message = server.wait_messages(1)[0]
+    assert "with SMTP id" in message.header("Received"), message.header("Received")
+    assert without_traces(message.content, 2) == dict(corpus())["plain"]
+
+
+def test_a_client_that_says_helo(start_relay, server):
+    if not shutil.which("swaks"):
+        pytest.skip("swaks is not installed")
+    relay = start_relay(send=[smart_host(server)])
+    subprocess.run(["swaks", "--server", "127.0.0.1", "--port", str(relay.port), "--from", "sender@here.test", "--to",
+                    "a@there.test", "--protocol", "SMTP", "--silent", "1"], check=True, timeout=30)
+    assert "with SMTP id" in server.wait_messages(1)[0].header("Received")
+
+
+def test_a_server_that_knows_helo_only(start_relay):
+    """aiosmtpd without EHLO: 7-bit mail passes byte for byte, and 8-bit mail is reported to its sender, never sent raw."""
+    controller = pytest.importorskip("aiosmtpd.controller")
+    smtp = pytest.importorskip("aiosmtpd.smtp")
+    got = []
+
+    class Handler:
+        async def handle_DATA(self, server, session, envelope):
+            got.append((list(envelope.rcpt_tos), envelope.original_content))
+            return "250 taken"
+
+    class Old(smtp.SMTP):
+        async def smtp_EHLO(self, hostname):
+            await self.push("500 what?")
+
+    class OldController(controller.Controller):
+        def factory(self):
+            return Old(self.handler)
+    server = OldController(Handler(), hostname="127.0.1.1", port=free_port())
+    server.start()
+    try:
+        server.address = "127.0.1.1"
+        relay = start_relay(send=[smart_host(server)])
+        sent = dict(corpus())
+        for name, content in sent.items():
+            relay.deliver_in(SENDER, [f"<{name}@there.test>"], content)
+        bounced = relay.log.wait_for(event="bounced")
+        assert (bounced["recipient"], bounced["status"]) == ("eight_bit@there.test", "5.6.3")
+        relay.drain()
+        arrived = {paths[0].split("@")[0]: content for paths, content in got}
+        assert arrived.keys() == sent.keys() - {"eight_bit"} | {"sender"}
+        for name in sent.keys() - {"eight_bit"}:
+            assert without_trace(arrived[name]) == sent[name], name
+    finally:
+        server.stop()

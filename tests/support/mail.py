@@ -2,7 +2,6 @@
 import email
 import email.policy
 import re
-from pathlib import Path
 
 SENDER, RECIPIENT = "<sender@here.test>", "<recipient@there.test>"
 SIMPLE = b"From: sender@here.test\r\nTo: recipient@there.test\r\nSubject: simple\r\n\r\nA line.\r\n"
@@ -13,6 +12,18 @@ def without_trace(content):
     match = re.match(rb"Received:.*\r\n(?:[ \t].*\r\n)*", content)
     assert match, f"no Received in front: {content[:200]!r}"
     return content[match.end():]
+
+
+def without_traces(content, hops):
+    """The same after so many relays."""
+    for _ in range(hops):
+        content = without_trace(content)
+    return content
+
+
+def as_lines(content):
+    """How SMTP carries a content: its last line has an end, too."""
+    return content if content.endswith(b"\r\n") else content + b"\r\n"
 
 
 def report_of(content):
@@ -65,13 +76,17 @@ class Report:
         raise AssertionError(f"nothing about {address} in {self.recipients}")
 
 
+def large_attachment(mib=20):
+    """A content with a base64 attachment of that size."""
+    line = b"QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWZnaGlqa2xtbm9wcXJzdHV2d3h5ejAx\r\n"
+    head = b"From: a@here.test\r\nTo: b@there.test\r\nDate: Tue, 24 Nov 2026 09:00:00 +0000\r\n" \
+        b"Message-ID: <large@here.test>\r\nSubject: large\r\nMIME-Version: 1.0\r\n" \
+        b"Content-Type: application/octet-stream\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+    return head + line * ((mib << 20) // len(line))
+
+
 def corpus():
     """(name, content) of the MIME mail that every path must carry byte for byte."""
-    folder = Path(__file__).resolve().parent / "corpus"
-    return [(path.stem, path.read_bytes()) for path in sorted(folder.glob("*.eml"))] + _made()
-
-
-def _made():
     crlf = b"\r\n"
     head = b"From: a@here.test" + crlf + b"To: b@there.test" + crlf \
         + b"Date: Tue, 24 Nov 2026 09:00:00 +0000" + crlf + b"Message-ID: <corpus@here.test>" + crlf
@@ -95,6 +110,9 @@ def _made():
          + b"  h=from:to; bh=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=;" + crlf + b"  b=AAAA" + crlf * 2
          + b"body" + crlf),
         ("many_fields", head + b"".join(b"X-Field-%d: %d" % (n, n) + crlf for n in range(300)) + crlf + b"x" + crlf),
+        ("eight_bit", head + b"MIME-Version: 1.0" + crlf + b"Content-Type: text/plain; charset=utf-8" + crlf
+         + b"Content-Transfer-Encoding: 8bit" + crlf + b"Subject: 8 bits" + crlf * 2
+         + "Gr\u00fc\u00dfe, \u65e5\u672c\u8a9e".encode() + crlf + b"latin: \xe4\xf6\xfc\xff" + crlf),
         ("nested_message", head + b"MIME-Version: 1.0" + crlf + b"Content-Type: message/rfc822" + crlf * 2
          + head + b"Subject: inner" + crlf * 2 + b"inner body" + crlf),
     ]

@@ -17,7 +17,7 @@ from support.waiting import wait_until
 
 KINDS = ("postfix", "exim", "opensmtpd")
 PACKAGES = ("postfix", "exim4-daemon-light", "exim4-base", "opensmtpd", "libevent-2.1-7", "libgnutls-dane0", "libnsl2",
-            "libdb5.3", "libunbound8", "libidn12", "libtirpc3", "libasr0")
+            "libdb5.3", "libunbound8", "libidn12", "libtirpc3")
 USERS = "postfix:x:5101:5101::/:/bin/false\nDebian-exim:x:5102:5102::/:/bin/false\n" \
         "opensmtpd:x:5103:5103::/:/bin/false\nopensmtpq:x:5104:5104::/:/bin/false\n"
 GROUPS = "postfix:x:5101:\npostdrop:x:5105:\nDebian-exim:x:5102:\nopensmtpd:x:5103:\nopensmtpq:x:5104:\n"
@@ -48,17 +48,19 @@ def _unpack_into(folder):
     pytest.skip("the peers' packages cannot be had")
 
 
-def make(kind, root, folder, next_hop):
-    return {"postfix": Postfix, "exim": Exim, "opensmtpd": OpenSmtpd}[kind](root, folder, next_hop)
+def make(kind, root, folder, next_hop, *place, **settings):
+    return {"postfix": Postfix, "exim": Exim, "opensmtpd": OpenSmtpd}[kind](root, folder, next_hop, *place, **settings)
 
 
 class Peer:
-    """Listens on address:port and hands all mail to the next hop."""
+    """Listens on address:port and hands all mail to the next hop. Without `pipelining` it neither offers nor uses it
+    (OpenSMTPD never does), nor chunks; without `esmtp` it greets its next hop with HELO (Postfix only)."""
 
-    def __init__(self, root, folder, next_hop):
+    def __init__(self, root, folder, next_hop, address="127.0.0.1", port=None, pipelining=True, esmtp=True):
         self.root, self.folder = root, Path(folder)
         self.next = f"{next_hop.address}", next_hop.port
-        self.address, self.port = "127.0.0.1", free_port()
+        self.address, self.port = address, port or free_port()
+        self.pipelining, self.esmtp = pipelining, esmtp
         self.process = None
 
     def __enter__(self):
@@ -127,6 +129,7 @@ class Postfix(Peer):
     def prepare(self):
         for name in ("conf", "queue", "data"):
             (self.folder / name).mkdir()
+        plain = "" if self.pipelining else "pipelining chunking"
         library, sbin = f"{self.root}/usr/lib/postfix", f"{self.root}/usr/sbin"
         (self.folder / "conf/main.cf").write_text(f"""compatibility_level = 3.6
 queue_directory = {self.folder}/queue
@@ -148,14 +151,19 @@ relayhost = [{self.next[0]}]:{self.next[1]}
 smtpd_tls_security_level = none
 smtp_tls_security_level = none
 smtpd_peername_lookup = no
-smtputf8_enable = no
+smtputf8_enable = yes
+smtpd_discard_ehlo_keywords = {plain}
+smtp_discard_ehlo_keywords = {plain}
+smtp_never_send_ehlo = {"no" if self.esmtp else "yes"}
+smtp_always_send_ehlo = {"yes" if self.esmtp else "no"}
+message_size_limit = 104857600
 alias_maps =
 alias_database =
 maillog_file = /dev/stdout
 import_environment = LD_LIBRARY_PATH MAIL_CONFIG MAIL_LOGTAG
 """)
         (self.folder / "conf/master.cf").write_text("\n".join(
-            [f"127.0.0.1:{self.port} inet n - n - - smtpd", "postlog unix-dgram n - n - 1 postlogd"]
+            [f"{self.address}:{self.port} inet n - n - - smtpd", "postlog unix-dgram n - n - 1 postlogd"]
             + [f"{name} unix {private} - n {wake} {count} {command}" for name, private, wake, count, command in (
                 ("cleanup", "n", "-", "0", "cleanup"), ("qmgr", "n", "300", "1", "qmgr"),
                 ("rewrite", "-", "-", "-", "trivial-rewrite"), ("bounce", "-", "-", "0", "bounce"),
@@ -172,13 +180,17 @@ class Exim(Peer):
         for name in ("conf", "spool", "log"):
             (self.folder / name).mkdir()
         program = f"{self.root}/usr/sbin/exim4"
+        offered, used = ("*", "") if self.pipelining else ("", "*")
         (self.folder / "conf/exim4.conf").write_text(f"""exim_path = {program}
 spool_directory = {self.folder}/spool
 log_file_path = {self.folder}/log/%slog
 primary_hostname = peer.test
 daemon_smtp_ports = {self.port}
-local_interfaces = 127.0.0.1
+local_interfaces = {self.address}
 disable_ipv6
+message_size_limit = 100M
+pipelining_advertise_hosts = {offered}
+chunking_advertise_hosts = {offered}
 acl_smtp_rcpt = accept
 host_lookup =
 rfc1413_hosts =
@@ -197,6 +209,8 @@ remote:
   driver = smtp
   allow_localhost
   hosts_avoid_tls = *
+  hosts_avoid_pipelining = {used}
+  hosts_try_chunking = {offered}
 begin retry
 * * F,1h,1s
 """)
@@ -209,7 +223,8 @@ class OpenSmtpd(Peer):
         (self.folder / "spool").mkdir(mode=0o711)
         (self.folder / "empty").mkdir(mode=0o755)
         configuration = self.folder / "smtpd.conf"
-        configuration.write_text(f"""listen on 127.0.0.1 port {self.port} hostname peer.test
+        configuration.write_text(f"""smtp max-message-size 100M
+listen on {self.address} port {self.port} hostname peer.test
 action "out" relay host smtp://{self.next[0]}:{self.next[1]}
 match from any for any action "out"
 """)

@@ -205,7 +205,17 @@ Checked readNotify(const Parameter& parameter, bool, RcptCommand& rcpt) {
   return {};
 }
 
-// addr-type ";" xtext (RFC 3461 section 4.2); UTF-8 only as RFC 6533 section 3 has it.
+// An internationalised address in ORCPT: printable UTF-8 in the place of xtext (RFC 6533 section
+// 3), or xtext of it under whatever type, as Postfix up to 3.7 at least writes it.
+bool isInternationalised(std::string_view type, std::string_view address) {
+  if (!isAscii(address)) {
+    return equalsIgnoringCase(type, "utf-8") && parseMailbox(address, true).has_value();
+  }
+  const auto decoded = decodeEightBitXtext(address);
+  return decoded && parseMailbox(*decoded, true).has_value();
+}
+
+// addr-type ";" xtext (RFC 3461 section 4.2); UTF-8 in a message that says SMTPUTF8 only.
 Checked readOrcpt(const Parameter& parameter, bool smtputf8, RcptCommand& rcpt) {
   const std::string_view value = parameter.value;
   const size_t semicolon = value.find(';');
@@ -216,11 +226,8 @@ Checked readOrcpt(const Parameter& parameter, bool smtputf8, RcptCommand& rcpt) 
     return badParameter("ORCPT is a type, ';' and xtext, at most 500 octets");
   }
   const std::string_view address = value.substr(semicolon + 1);
-  if (!isXtext(address)) {
-    // unitext: printable UTF-8 in the place of xtext.
-    const bool unitext = smtputf8 && equalsIgnoringCase(type, "utf-8") && !isAscii(address) &&
-                         parseMailbox(address, true).has_value();
-    if (!unitext) return badParameter("ORCPT's address is not printable xtext");
+  if (!isXtext(address) && !(smtputf8 && isInternationalised(type, address))) {
+    return badParameter("ORCPT's address is not printable xtext");
   }
   rcpt.orcpt = value;
   return {};

@@ -12,8 +12,10 @@ int hexValue(char c) {  // upper case only, says RFC 3461 section 4
 
 bool isXchar(char c) { return c > ' ' && c <= '~' && c != '+' && c != '='; }
 
-// Takes one character off the front; -1 if it is not of the form or not printable once decoded.
-int takeCharacter(std::string_view& encoded) {
+enum class Allowed { Printable, PrintableOrEightBit };
+
+// Takes one character off the front; -1 if it is not of the form or not allowed once decoded.
+int takeCharacter(std::string_view& encoded, Allowed allowed) {
   const char c = encoded[0];
   if (c != '+') {
     encoded.remove_prefix(1);
@@ -25,7 +27,20 @@ int takeCharacter(std::string_view& encoded) {
   encoded.remove_prefix(3);
   if (high < 0 || low < 0) return -1;
   const int value = high * 16 + low;
+  if (value >= 0x80 && allowed == Allowed::PrintableOrEightBit) return value;
   return value >= ' ' && value <= '~' ? value : -1;
+}
+
+Result<std::string> decode(std::string_view encoded, Allowed allowed) {
+  if (encoded.empty()) return fail(Errc::Malformed, "empty xtext");
+  std::string out;
+  out.reserve(encoded.size());
+  while (!encoded.empty()) {
+    const int c = takeCharacter(encoded, allowed);
+    if (c < 0) return fail(Errc::Malformed, "not xtext");
+    out.push_back(static_cast<char>(c));
+  }
+  return out;
 }
 
 }  // namespace
@@ -33,21 +48,17 @@ int takeCharacter(std::string_view& encoded) {
 bool isXtext(std::string_view encoded) {
   if (encoded.empty()) return false;
   while (!encoded.empty()) {
-    if (takeCharacter(encoded) < 0) return false;
+    if (takeCharacter(encoded, Allowed::Printable) < 0) return false;
   }
   return true;
 }
 
 Result<std::string> decodeXtext(std::string_view encoded) {
-  if (encoded.empty()) return fail(Errc::Malformed, "empty xtext");
-  std::string out;
-  out.reserve(encoded.size());
-  while (!encoded.empty()) {
-    const int c = takeCharacter(encoded);
-    if (c < 0) return fail(Errc::Malformed, "not xtext");
-    out.push_back(static_cast<char>(c));
-  }
-  return out;
+  return decode(encoded, Allowed::Printable);
+}
+
+Result<std::string> decodeEightBitXtext(std::string_view encoded) {
+  return decode(encoded, Allowed::PrintableOrEightBit);
 }
 
 std::string encodeXtext(std::string_view text) {

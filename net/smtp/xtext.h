@@ -17,6 +17,9 @@ bool isXtext(std::string_view encoded);
 // Errors: Malformed, where isXtext says no.
 Result<std::string> decodeXtext(std::string_view encoded);
 
+// The same with bytes beyond US-ASCII left in what it gives: the caller says what they may be.
+Result<std::string> decodeEightBitXtext(std::string_view encoded);
+
 // Any bytes in; '+', '=' and all but printable US-ASCII are encoded.
 std::string encodeXtext(std::string_view text);
 

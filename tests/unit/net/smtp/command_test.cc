@@ -157,6 +157,15 @@ TEST(Rcpt, TakesUtf8OriginalRecipientsUnderSmtpUtf8Only) {
   EXPECT_EQ(rcptRefusal(argument, false), "501 5.5.4");
 }
 
+TEST(Rcpt, TakesUtf8InXtextAsPostfixWritesItUnderSmtpUtf8Only) {
+  const std::string argument = "TO:<a@b.test> ORCPT=rfc822;gr+C3+BC@b.test";
+  EXPECT_EQ(parseRcpt(argument, true)->orcpt, "rfc822;gr+C3+BC@b.test");
+  EXPECT_EQ(rcptRefusal(argument, false), "501 5.5.4");
+  for (const auto* hostile :
+       {"rfc822;gr+C3+BC+0D+0A@b.test", "rfc822;gr+FF@b.test", "rfc822;+C3+BC"})
+    EXPECT_EQ(rcptRefusal("TO:<a@b.test> ORCPT=" + std::string(hostile), true), "501 5.5.4");
+}
+
 TEST(Bdat, ReadsSizeAndLast) {
   EXPECT_EQ(parseBdat("86")->bytes, 86u);
   EXPECT_FALSE(parseBdat("86")->last);

@@ -23,6 +23,12 @@ TEST(Xtext, RefusesNonAsciiRawAndEncoded) {
   EXPECT_FALSE(isXtext("+C3+BC"));
 }
 
+TEST(Xtext, DecodesEightBitBytesWhereTheCallerAsksForThem) {
+  EXPECT_EQ(decodeEightBitXtext("gr+C3+BC@a.test").value(), "gr\xc3\xbc@a.test");
+  EXPECT_FALSE(decodeEightBitXtext("gr+C3+BC+0A@a.test"));
+  EXPECT_FALSE(decodeEightBitXtext("gr\xc3\xbc@a.test"));
+}
+
 TEST(Xtext, RefusesWhatIsOutOfForm) {
   for (const std::string text : {"", "a b", "a=b", "+", "+2", "+2G", "+2b", "a+"}) {
     EXPECT_FALSE(isXtext(text)) << text;

@@ -52,9 +52,12 @@ def test_input_at_twice_the_rate_of_the_output_for_two_minutes(start_relay, tmp_
 
 def many_idle(start_relay, tmp_path, count):
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard < count + 500:
-        pytest.skip(f"only {hard} descriptors allowed")
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, count + 500)), hard))
+    wanted = count + 500  # ours, and as many of the relay
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, max(wanted, hard)))
+        except (ValueError, OSError):
+            pytest.skip(f"only {hard} descriptors allowed")
     with LoadSink(tmp_path) as sink:
         relay = start_relay(send=[smart_host(sink)], receive={"max_connections": count + 100})
         Load(relay.port, limit=500).start().join()
@@ -74,14 +77,14 @@ def many_idle(start_relay, tmp_path, count):
 @pytest.mark.alone
 def test_idle_connections_cost_little_and_slow_nobody(start_relay, tmp_path):
     """OV2, short form."""
-    many_idle(start_relay, tmp_path, 1000)
+    many_idle(start_relay, tmp_path, 2000)
 
 
 @pytest.mark.alone
 @pytest.mark.long_form
-def test_five_thousand_idle_connections(start_relay, tmp_path):
+def test_ten_thousand_idle_connections(start_relay, tmp_path):
     """OV2, long form."""
-    many_idle(start_relay, tmp_path, 5000)
+    many_idle(start_relay, tmp_path, 10_000)
 
 
 def connect_and_close(start_relay, server, seconds):

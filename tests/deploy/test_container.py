@@ -82,17 +82,14 @@ def test_it_starts_stops_and_tells_its_health(image):
 def libraries_of(program):
     """Packages of the libraries that the loader finds for it, directly or not."""
     listing = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout
-    paths = [os.path.realpath(path) for path in re.findall(r"=> (/\S+)", listing)]
-    packages = set()
-    for path in paths:
-        for spelling in (path, path.removeprefix("/usr")):
-            owner = subprocess.run(["dpkg", "-S", spelling], capture_output=True, text=True)
-            if owner.returncode == 0:
-                packages.add(owner.stdout.split(":")[0])
-                break
-        else:
-            raise AssertionError(f"no package owns {path}")
-    return packages
+    paths = {os.path.realpath(path) for path in re.findall(r"=> (/\S+)", listing)}
+    spellings = sorted(paths | {path.removeprefix("/usr") for path in paths})
+    owned = subprocess.run(["dpkg", "-S", *spellings], capture_output=True, text=True).stdout  # one call: each is slow
+    owners = {"/usr" + path.removeprefix("/usr"): owner.split(":")[0]
+              for owner, path in (line.split(": ", 1) for line in owned.splitlines())}
+    unowned = paths - owners.keys()
+    assert not unowned, f"no package owns {unowned}"
+    return {owners[path] for path in paths}
 
 
 def test_the_image_has_the_libraries_that_the_binary_needs():

@@ -47,6 +47,12 @@ std::string lastReply(const Verdict& verdict, const AttemptPlace& place) {
                      verdict.text);
 }
 
+// RFC 3464 wants an address, which has no port.
+std::string addressOnly(const std::string& endpoint) {
+  const auto parsed = Endpoint::parse(endpoint);
+  return parsed ? parsed->address.toString() : endpoint;
+}
+
 RecipientReport reportOf(uint16_t recipient, RecipientReport::Action action, const Verdict& verdict,
                          const AttemptPlace& place, WallTime now) {
   RecipientReport report;
@@ -55,7 +61,7 @@ RecipientReport reportOf(uint16_t recipient, RecipientReport::Action action, con
   report.status = verdict.status;
   if (verdict.from_peer) {
     report.remote_mta = place.mx;
-    report.remote_address = place.address;
+    report.remote_address = addressOnly(place.address);
     report.diagnostic = fmt::format("{} {} {}", verdict.code, verdict.status, verdict.text);
   } else {
     report.diagnostic = verdict.text;
@@ -283,9 +289,14 @@ void Settler::finish(std::unique_ptr<Step> step) {
 void Settler::write(std::unique_ptr<Step> step, std::string_view original, bool complete) {
   std::vector<queue::NewMessage> notices;
   if (step->wantsNotice()) {
-    addNotice(*step, NoticeKind::Failure, std::move(step->failed), original, complete, notices);
-    addNotice(*step, NoticeKind::Delay, std::move(step->delayed), original, complete, notices);
-    addNotice(*step, NoticeKind::Success, std::move(step->relayed), original, complete, notices);
+    const auto add = [&](NoticeKind kind, std::vector<RecipientReport> reports) {
+      for (auto& share : noticeShares(step->envelope(), std::move(reports))) {
+        addNotice(*step, kind, std::move(share), original, complete, notices);
+      }
+    };
+    add(NoticeKind::Failure, std::move(step->failed));
+    add(NoticeKind::Delay, std::move(step->delayed));
+    add(NoticeKind::Success, std::move(step->relayed));
   }
   context_.queue.settle(std::move(step->work), std::move(step->settlements), std::move(notices),
                         nullptr);
@@ -294,7 +305,6 @@ void Settler::write(std::unique_ptr<Step> step, std::string_view original, bool 
 void Settler::addNotice(Step& step, NoticeKind kind, std::vector<RecipientReport> reports,
                         std::string_view original, bool complete,
                         std::vector<queue::NewMessage>& notices) {
-  if (reports.empty()) return;
   const queue::Envelope& envelope = step.envelope();
   const auto domain = smtp::domainKey(smtp::domainOf(envelope.reverse_path));
   const auto key = domain ? context_.router->queueKey(*domain)

@@ -28,8 +28,9 @@ constexpr Row onStatus(uint8_t status_class, int subject, int detail, Explanatio
                        std::string_view words = {}) {
   return {0, status_class, subject, detail, detail, words, says};
 }
-constexpr Row onRange(int subject, int first, int last, Explanation says) {
-  return {0, 0, subject, first, last, {}, says};
+constexpr Row onRange(int subject, int first, int last, Explanation says,
+                      uint8_t status_class = 0) {
+  return {0, status_class, subject, first, last, {}, says};
 }
 constexpr Row onWords(std::string_view words, Explanation says) {
   return {0, 0, -1, -1, -1, words, says};
@@ -63,6 +64,12 @@ constexpr Explanation kBlockedAddress{
     "reputation).",
     "Look the address up at the list that the answer names, remove the cause, and ask for removal "
     "from the list; check also that its PTR record and HELO name agree.",
+    Helper::Administrator};
+constexpr Explanation kBlockedByMicrosoft{
+    "Microsoft 365 refuses mail from this relay's network address (its own block list).",
+    "Remove what made it send unwanted mail, then ask for removal from the list at "
+    "https://sender.office.com; it takes up to two days. Until then, send through another relay or "
+    "address.",
     Helper::Administrator};
 constexpr Explanation kUnauthenticatedDomain{
     "The destination could not verify that this relay may send mail for the sender's domain (SPF, "
@@ -129,6 +136,12 @@ constexpr Explanation kUnreachable{
     "The destination's mail server could not be reached.",
     "If the address is right, its server or the network between is down: try again later, or reach "
     "the recipient by other means."};
+constexpr Explanation kCannotConnect{
+    "No connection to the destination's mail server could be made.",
+    "If the address is right, that server or the network between is down: try again later, or "
+    "reach the recipient by other means. If mail to every other domain fails like this, the "
+    "network "
+    "here may block port 25; a mail administrator can tell with `sluice doctor`."};
 constexpr Explanation kDnsTrouble{
     "The name servers of the recipient's domain gave no usable answer.",
     "Check the part behind the @; if it is right, the fault is at that domain's name servers."};
@@ -189,8 +202,13 @@ constexpr Explanation kRefused{
     "administrator."};
 constexpr Explanation kLater{"The destination cannot take the message at the moment.", ""};
 
+constexpr std::string_view kBlockListWords =
+    "spamhaus|spamcop|barracudacentral|blocked using|block list|blocklist|blacklist|black list|"
+    "dnsbl|banned sending ip|poor reputation|listed at ";
+
 // Narrow rows before broad ones: exact codes with words, exact codes, wording alone, reply codes.
 constexpr auto kRows = std::to_array<Row>({
+    onWords("removed from the queue by an administrator", kByHand),
     // Configuration faults, which look like plain refusals to the sender.
     onStatus(0, 7, 64, kTenantAttribution),
     onWords("tenantattribution", kTenantAttribution),
@@ -219,7 +237,16 @@ constexpr auto kRows = std::to_array<Row>({
     onStatus(0, 7, 26, kUnauthenticatedDomain),
     onStatus(0, 7, 25, kReverseDns),
     onStatus(0, 7, 27, kBadSender),  // RFC 7505
-    onRange(7, 500, 699, kThrottled),
+    // Of Microsoft 365 (class 4: throttling; class 5: lists of its own).
+    onRange(7, 500, 699, kThrottled, 4),
+    onRange(7, 501, 503, kSpam, 5),
+    onStatus(5, 7, 508, kThrottled),
+    onStatus(5, 7, 509, kUnauthenticatedDomain),
+    onStatus(5, 7, 511, kBlockedByMicrosoft),
+    onRange(7, 606, 649, kBlockedByMicrosoft, 5),
+    onStatus(5, 7, 708, kBlockedByMicrosoft),
+    // What a greeting says while no connection is let in.
+    onWords(kBlockListWords, kBlockedAddress),
     // Addresses.
     onStatus(0, 1, 10, kNullMx),
     onStatus(0, 1, 1, kRelayDenied, "relay"),
@@ -242,6 +269,7 @@ constexpr auto kRows = std::to_array<Row>({
     onStatus(4, 4, 7, kExpired),
     onStatus(5, 4, 7, kExpired),
     onStatus(5, 4, 1, kNoMailbox, "recipient address rejected"),  // Exchange: directory block
+    onStatus(0, 4, 1, kCannotConnect, "connect to "),
     onStatus(0, 4, 1, kUnreachable),
     onStatus(0, 4, 2, kBroken),
     onStatus(0, 4, 3, kDnsTrouble),
@@ -255,9 +283,6 @@ constexpr auto kRows = std::to_array<Row>({
     onStatus(0, 6, 9, kSmtpUtf8),
     // Security and policy, from the wording.
     onWords("greylist|graylist|grey-list|gray-list|postgrey", kGreylisted),
-    onWords("spamhaus|spamcop|barracudacentral|blocked using|block list|blocklist|blacklist|black "
-            "list|dnsbl|banned sending ip|poor reputation|listed at ",
-            kBlockedAddress),
     onWords("dmarc|spf check|spf fail|sender policy framework|dkim|unauthenticated email",
             kUnauthenticatedDomain),
     onWords("reverse dns|ptr record|cannot find your hostname|cannot find your reverse",
@@ -283,7 +308,6 @@ constexpr auto kRows = std::to_array<Row>({
     onStatus(4, 7, 1, kLater),
     onStatus(5, 7, 1, kPolicy),
     onStatus(0, 7, 0, kPolicy),
-    onWords("removed by the administrator|bounced by the administrator|by hand", kByHand),
     // Whole families.
     {0, 5, 1, -1, -1, {}, kNoMailbox},
     {0, 0, 3, -1, -1, {}, kSystemTrouble},

@@ -28,6 +28,7 @@ struct Sharing {
 std::string remoteOf(const RecipientReport& report) {
   std::string remote = cleanText(report.remote_mta, Charset::Ascii, 255);
   const std::string address = cleanText(report.remote_address, Charset::Ascii, 64);
+  if (remote == address) remote.clear();  // a smart host without a name
   if (!address.empty()) remote += (remote.empty() ? "[" : " [") + address + "]";
   return remote;
 }

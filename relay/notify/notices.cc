@@ -18,8 +18,9 @@ constexpr size_t kMaxNoticeBytes = 64 * 1024;
 constexpr size_t kMaxTextBytes = 10 * 1024;
 constexpr size_t kMaxStatusBytes = 36 * 1024;
 constexpr size_t kFrameBytes = 3 * 1024;  // header section, boundaries and fields of the parts
-constexpr size_t kMaxPathBytes = 512;     // in a header field
-constexpr size_t kMaxUniqueBytes = 40;    // RFC 2046 section 5.1.1: a boundary has at most 70
+constexpr size_t kFieldBytesOfRecipient = 200;  // names and fixed parts of its status fields
+constexpr size_t kMaxPathBytes = 512;           // in a header field
+constexpr size_t kMaxUniqueBytes = 40;          // RFC 2046 section 5.1.1: a boundary has at most 70
 
 bool belongsTo(NoticeKind kind, RecipientReport::Action action) {
   using Action = RecipientReport::Action;
@@ -166,6 +167,27 @@ std::vector<RecipientReport> dueReports(const queue::Envelope& envelope, NoticeK
   };
   reports.erase(std::remove_if(reports.begin(), reports.end(), undue), reports.end());
   return reports;
+}
+
+std::vector<std::vector<RecipientReport>> noticeShares(const queue::Envelope& envelope,
+                                                       std::vector<RecipientReport> reports) {
+  std::vector<std::vector<RecipientReport>> shares;
+  size_t bytes = 0;
+  for (RecipientReport& report : reports) {
+    const queue::Recipient& recipient = envelope.recipients[report.recipient];
+    // As UTF-8 that has to be escaped, an address takes up to three times its size.
+    const size_t factor = smtp::isAscii(recipient.forward_path) || envelope.smtputf8 ? 1 : 3;
+    const size_t needs =
+        kFieldBytesOfRecipient + factor * recipient.forward_path.size() + report.remote_mta.size();
+    if (shares.empty() || shares.back().size() == kMaxReportedRecipients ||
+        bytes + needs > kMaxStatusBytes - kFrameBytes) {
+      shares.emplace_back();
+      bytes = 0;
+    }
+    bytes += needs;
+    shares.back().push_back(std::move(report));
+  }
+  return shares;
 }
 
 queue::NewMessage makeNotice(NoticeKind kind, const NoticeSettings& settings,

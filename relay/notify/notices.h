@@ -20,9 +20,9 @@ enum class NoticeKind { Failure, Delay, Success };
 struct RecipientReport {
   uint16_t recipient = 0;  // index into the envelope's
   enum class Action { Failed, Delayed, Delivered, Relayed, Expanded } action = Action::Failed;
-  std::string status;      // "5.1.1"
-  std::string remote_mta;  // host that said it; empty if none was reached
-  std::string remote_address;
+  std::string status;          // "5.1.1"
+  std::string remote_mta;      // host that said it; empty if none was reached
+  std::string remote_address;  // its address, without a port
   std::string diagnostic;  // its reply, "550 5.1.1 no such user", or our own words; hostile bytes
   bool diagnostic_is_smtp = true;  // from the far end; else "X-Sluice; ..."
   bool expired = false;            // given up after the lifetime
@@ -41,6 +41,12 @@ struct NoticeSettings {
 // (default: failures and delays). Empty for a message from <>.
 std::vector<RecipientReport> dueReports(const queue::Envelope& envelope, NoticeKind kind,
                                         std::vector<RecipientReport> reports);
+
+// `reports` in shares that each fit one notice with every recipient named: at most
+// kMaxReportedRecipients, fewer if their addresses are very long. In order; none is empty.
+inline constexpr size_t kMaxReportedRecipients = 100;
+std::vector<std::vector<RecipientReport>> noticeShares(const queue::Envelope& envelope,
+                                                       std::vector<RecipientReport> reports);
 
 // The notice about `reports` (not empty). `original` is the start of the original content (at least
 // its header section, or the first 64 KiB), `original_complete` whether that is all of it.

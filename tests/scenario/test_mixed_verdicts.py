@@ -37,6 +37,33 @@ def test_all_refused_in_one_notice(start_relay, server):
     assert len(report_of(server.delivered[0].content).recipients) == 10
 
 
+def test_many_refused_in_a_few_notices_that_name_each(start_relay, server):
+    """A notice names up to a hundred recipients, and stays small."""
+    server.on("rcpt", "550 5.1.1 no such user, and some more words", when=lambda a: "@there.test" in a)
+    relay = start_relay(send=[smart_host(server)], receive={"max_recipients": 300})
+    recipients = [f"<{'long' * 10}{n}@there.test>" for n in range(250)]
+    relay.deliver_in(SENDER, recipients, SIMPLE)
+    relay.drain()
+    named = []
+    for notice in server.delivered:
+        assert len(notice.content) <= 65536
+        fields = report_of(notice.content).recipients
+        assert len(fields) <= 100
+        named += [f"<{one['final-recipient'].split('; ')[1]}>" for one in fields]
+    assert sorted(named) == sorted(recipients)
+
+
+def test_the_notice_names_the_host_and_its_address(start_relay, server):
+    """RFC 3464 section 2.3.5 wants a name or an address; a port is neither."""
+    server.on("rcpt", "550 5.1.1 no such user", when=lambda a: "no@" in a)
+    relay = start_relay(send=[smart_host(server)])
+    relay.deliver_in(SENDER, ["<no@there.test>"], SIMPLE)
+    report = report_of(server.wait_messages(1)[0].content)
+    assert report.recipients[0]["remote-mta"] == f"dns; [{server.address}]"
+    assert f"The server [{server.address}] said:" in report.text
+    assert f":{server.port}" not in report.text
+
+
 def test_refused_behind_the_dot_counts_for_all(start_relay, server):
     server.on("eod", "554 5.7.1 we do not like it", times=1)
     relay = start_relay(send=[smart_host(server)])

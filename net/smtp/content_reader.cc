@@ -169,6 +169,7 @@ void ContentReader::scanHeader(std::string_view piece) {
   while (at < piece.size()) {
     // CRLF always comes in one piece.
     if (line_bytes_ == 0 && piece.substr(at, 2) == "\r\n") {
+      noteEightBit(piece.substr(0, at));
       pass(piece.substr(0, at));
       endHeader();
       return pass(piece.substr(at));
@@ -189,7 +190,15 @@ void ContentReader::scanHeader(std::string_view piece) {
     judgeLine({line_.data(), std::min(line_bytes_, line_.size())});
     line_bytes_ = 0;
   }
+  noteEightBit(piece);
   pass(piece);
+}
+
+// RFC 6532: only a header section that is not ASCII makes a message internationalised.
+void ContentReader::noteEightBit(std::string_view header) {
+  if (findings_.eight_bit && !findings_.eight_bit_header) {
+    findings_.eight_bit_header = !isAscii(header);
+  }
 }
 
 void ContentReader::judgeLine(std::string_view line) {

@@ -21,6 +21,7 @@ struct ContentFindings {
   bool has_message_id = false;
   bool starts_with_body = false;  // the first line is neither empty nor a header field
   bool eight_bit = false;
+  bool eight_bit_header = false;  // in the header section
   bool nul = false;
   bool too_large = false;
   bool ends_in_line = false;  // all of it is header, and its last line has no CRLF
@@ -66,6 +67,7 @@ class ContentReader {
   void emit(std::string_view piece);
   bool decideFirstLine(std::string_view piece);
   void scanHeader(std::string_view piece);
+  void noteEightBit(std::string_view header);
   void judgeLine(std::string_view line);
   void endHeader();
   void pass(std::string_view piece);

@@ -39,7 +39,8 @@ bool hasAsciiPaths(const queue::Envelope& envelope) {
   return smtp::isAscii(envelope.reverse_path) &&
          std::all_of(envelope.recipients.begin(), envelope.recipients.end(),
                      [](const queue::Recipient& recipient) {
-                       return smtp::isAscii(recipient.forward_path);
+                       return smtp::isAscii(recipient.forward_path) &&
+                              smtp::isAscii(recipient.orcpt);
                      });
 }
 
@@ -359,8 +360,9 @@ void ServerSession::commit(const smtp::ContentFindings& findings) {
   const std::unique_ptr<MailTransaction> transaction = std::move(transaction_);
   queue::Envelope& envelope = transaction->envelope();
   if (findings.eight_bit) envelope.body = queue::BodyType::EightBitMime;
-  // A message that says SMTPUTF8 and needs none of it passes hosts that do not know it.
-  if (envelope.smtputf8 && !findings.eight_bit && hasAsciiPaths(envelope)) {
+  // A message that says SMTPUTF8 and needs none of it passes hosts that do not know it: a body of
+  // 8-bit text is 8BITMIME's business.
+  if (envelope.smtputf8 && !findings.eight_bit_header && hasAsciiPaths(envelope)) {
     envelope.smtputf8 = false;
   }
   envelope.receive_connector = settings_->connector.name;

@@ -167,6 +167,35 @@ def test_a_message_that_says_smtputf8_is_never_sent_as_such_where_it_is_not_offe
     assert stays(lambda: len(server.messages) == 1, 0.3)
 
 
+EIGHT_BIT_HEADER = "From: a@here.test\r\nSubject: Grüße\r\n\r\nbody\r\n".encode()
+EIGHT_BIT_BODY = "From: a@here.test\r\nSubject: x\r\n\r\nGrüße\r\n".encode()
+
+
+@pytest.mark.sanitized
+def test_an_8_bit_body_needs_no_smtputf8(start_relay, server):
+    """Only a header section or a path that is not ASCII asks the next host for it."""
+    server.extensions = tuple(w for w in EXTENSIONS if w != "SMTPUTF8")
+    relay = start_relay(send=[smart_host(server)])
+    relay.deliver_in(SENDER, [RECIPIENT], EIGHT_BIT_BODY, mail="BODY=8BITMIME SMTPUTF8")
+    message = server.wait_messages(1)[0]
+    assert message.paths == [RECIPIENT] and without_trace(message.content) == EIGHT_BIT_BODY
+    assert "BODY=8BITMIME" in message.mail and "SMTPUTF8" not in message.mail
+
+
+@pytest.mark.sanitized
+def test_an_8_bit_header_needs_smtputf8(start_relay, server):
+    """HC17: bounced 5.6.7 where it is not offered, sent as such where it is."""
+    relay = start_relay(send=[smart_host(server)])
+    relay.deliver_in(SENDER, [RECIPIENT], EIGHT_BIT_HEADER, mail="BODY=8BITMIME SMTPUTF8")
+    message = server.wait_messages(1)[0]
+    assert "SMTPUTF8" in message.mail and without_trace(message.content) == EIGHT_BIT_HEADER
+    server.extensions = tuple(w for w in EXTENSIONS if w != "SMTPUTF8")
+    server.hang_up()
+    relay.deliver_in(SENDER, [RECIPIENT], EIGHT_BIT_HEADER, mail="BODY=8BITMIME SMTPUTF8")
+    notice = server.wait_messages(2)[1]
+    assert notice.paths == [SENDER] and report_of(notice.content).recipients[0]["status"] == "5.6.7"
+
+
 @pytest.mark.sanitized
 def test_missing_date_and_message_id_are_added_only_where_asked(start_relay, server):
     plain = start_relay(send=[smart_host(server)])

@@ -331,6 +331,20 @@ TEST(Content, NotesEightBitBytes) {
   EXPECT_FALSE(read("a: b\r\n.\r\nEHLO \xc3\xbc\r\n").findings.eight_bit);
 }
 
+TEST(Content, NotesWhetherItsHeaderSectionIsAscii) {
+  for (const auto& [input, expected] : std::initializer_list<std::pair<std::string, bool>>{
+           {"a: b\r\n\r\n\xc3\xbc\r\n.\r\n", false},
+           {"a: \xc3\xbc\r\n\r\nb\r\n.\r\n", true},
+           {"a: b\r\n \xc3\xbc\r\nc: d\r\n\r\n\xc3\xbc\r\n.\r\n", true},
+           {"a: b\r\nc: \xc3\xbc\r\n.\r\n", true},         // all of it is header
+           {"\xc3\xbc is no field\r\nb\r\n.\r\n", false},  // all of it is body
+           {"\r\n\xc3\xbc: b\r\n.\r\n", false}}) {
+    for (size_t cut = 0; cut <= input.size(); ++cut) {
+      EXPECT_EQ(read(input, {cut}).findings.eight_bit_header, expected) << input << " at " << cut;
+    }
+  }
+}
+
 TEST(Content, IsCutOffAtTheLimitButReadToItsEnd) {
   const std::string body(100, 'b');
   const Outcome within = read("a: b\r\n\r\n" + body + "\r\n.\r\nX", {}, ContentForm::Dotted, 110);

@@ -272,14 +272,10 @@ rocksdb::DBOptions Store::databaseOptions(const std::string& path, bool founding
   db.max_total_wal_size = options_.database_memory_bytes;
   db.stats_dump_period_sec = 0;
   db.stats_persist_period_sec = 0;
-  db.keep_log_file_num = 4;
-  db.max_log_file_size = 1 << 20;
   db.info_log_level = rocksdb::WARN_LEVEL;
   std::shared_ptr<rocksdb::Logger> log;
-  if (read_only_)
-    db.info_log = std::make_shared<DropCounter>(nullptr, dropped_bytes_);
-  else if (rocksdb::CreateLoggerFromOptions(path, db, &log).ok() && log)
-    db.info_log = std::make_shared<DropCounter>(std::move(log), dropped_bytes_);
+  if (!read_only_) log = std::make_shared<InfoLog>(path);
+  db.info_log = std::make_shared<DropCounter>(std::move(log), dropped_bytes_);
   db.listeners.push_back(std::make_shared<DamageListener>(options_.on_event));
   return db;
 }
@@ -293,8 +289,11 @@ rocksdb::ColumnFamilyOptions Store::familyOptions(Family family) const {
   if (family != Family::Schedule) table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
   options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
   options.compression = rocksdb::kNoCompression;
-  // All are flushed together (atomic_flush), so content's buffer sets the pace for all.
-  options.write_buffer_size = std::max<uint64_t>(options_.database_memory_bytes / 4, 1 << 20);
+  // All are flushed together (atomic_flush), so content's buffer sets the pace for all. What is in
+  // buffers is what a start after a crash replays and writes out before it can answer; mail that
+  // leaves quickly is gone from a small one as well as from a large one.
+  options.write_buffer_size = std::max<uint64_t>(options_.database_memory_bytes / 16, 1 << 20);
+  options.level0_file_num_compaction_trigger = 8;  // files are the smaller for it
   options.max_write_buffer_number = 3;
   options.force_consistency_checks = true;
   // A damaged file is never compacted away. Let newer ones pile up beside it for a long time before
@@ -355,6 +354,13 @@ void Store::dropSnapshot() {
   const std::unique_lock lock(mutex_);
   if (db_ && snapshot_) db_->ReleaseSnapshot(snapshot_);
   snapshot_ = nullptr;
+}
+
+void Store::flush() {
+  if (!db_) return;
+  const std::vector<rocksdb::ColumnFamilyHandle*> all(handles_.begin(), handles_.end());
+  // What fails here is still in the log, which the next start replays.
+  db_->Flush(rocksdb::FlushOptions(), all).PermitUncheckedError();
 }
 
 void Store::close() {

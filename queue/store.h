@@ -64,6 +64,8 @@ class Store {
   Result<void> reopen();
   void admitReaders() { closing_ = false; }
   void close();
+  // Writes the buffers to table files, so that the next start has no log to replay.
+  void flush();
   // Drops all records of a family, readable or not. While nobody reads.
   Result<void> emptyFamily(Family family);
 

@@ -1,6 +1,10 @@
 // How RocksDB's own log lines and background errors are understood.
 #include "queue/store_listener.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
 #include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
@@ -16,6 +20,36 @@ constexpr const char* kDropping = "dropping ";
 constexpr int64_t kTellEverySeconds = 60;
 
 }  // namespace
+
+InfoLog::InfoLog(const std::string& directory)
+    : rocksdb::Logger(rocksdb::WARN_LEVEL), path_(directory + "/LOG") {
+  begin();
+}
+
+InfoLog::~InfoLog() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+void InfoLog::begin() {
+  if (fd_ >= 0) ::close(fd_);
+  ::rename(path_.c_str(), (path_ + ".old").c_str());
+  fd_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  bytes_ = 0;
+}
+
+void InfoLog::Logv(const char* format, va_list arguments) {
+  char line[1024];
+  const std::string time = formatRfc3339(Clock::system().wall()) + " ";
+  std::memcpy(line, time.data(), time.size());
+  const int count =
+      std::vsnprintf(line + time.size(), sizeof line - time.size(), format, arguments);
+  size_t size = time.size() + static_cast<size_t>(std::max(count, 0));
+  size = std::min(size, sizeof line - 1);
+  if (line[size - 1] != '\n') line[size++] = '\n';
+  const std::lock_guard lock(mutex_);
+  if (bytes_ >= kMostBytes) begin();
+  if (fd_ >= 0 && ::write(fd_, line, size) > 0) bytes_ += size;
+}
 
 DropCounter::DropCounter(std::shared_ptr<rocksdb::Logger> target,
                          std::shared_ptr<std::atomic<uint64_t>> dropped)

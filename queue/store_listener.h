@@ -1,5 +1,5 @@
 // What RocksDB says of itself, heard: how much of a torn log was cut off, and damage that its
-// background work runs into.
+// background work runs into; and the file in which it says it.
 #pragma once
 
 #include <rocksdb/env.h>
@@ -8,10 +8,31 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <mutex>
+#include <string>
 
 #include "queue/queue.h"
 
 namespace sluice::queue {
+
+// LOG in the database's directory, with the one before it as LOG.old. RocksDB's own writer asserts
+// that no write follows a failed one, and a failed flush writes one line more: on a full disk that
+// ended the process. Here a line that cannot be written is left out.
+class InfoLog final : public rocksdb::Logger {
+ public:
+  explicit InfoLog(const std::string& directory);
+  ~InfoLog() override;
+  using rocksdb::Logger::Logv;
+  void Logv(const char* format, va_list arguments) override;
+
+ private:
+  static constexpr size_t kMostBytes = 1 << 20;
+  void begin();  // a new file
+  const std::string path_;
+  std::mutex mutex_;
+  int fd_ = -1;
+  size_t bytes_ = 0;
+};
 
 // Passes everything on to `target`, if there is one, and sums the bytes that recovery says it
 // dropped.

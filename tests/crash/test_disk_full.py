@@ -1,5 +1,8 @@
 """The disk is full, has no inodes, or fails: refused in time, delivered on, back by itself (DF1, DF3, DF6, DF7,
 AD10)."""
+import os
+import threading
+
 import pytest
 
 from support.compare import compare
@@ -68,6 +71,60 @@ def test_a_disk_that_is_full_in_the_middle(start_relay, tmp_path, needs_loop_dis
             relay.drain()
             verdict = compare(load.acknowledged, sink.ids(), load.unknown)
             print(f"full disk: {len(load.acknowledged)} accepted, {len(load.refused)} refused, {verdict}")
+            verdict.assert_clean()
+        relay.stop()
+
+
+def take_all(disk, stop, path):
+    """A neighbour that takes whatever is free, again and again, until told to stop."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        while not stop.is_set():
+            try:
+                os.write(fd, bytes(65536))
+            except OSError:
+                try:
+                    os.write(fd, bytes(1024))
+                except OSError:
+                    stop.wait(0.01)
+    finally:
+        os.close(fd)
+
+
+@pytest.mark.alone
+def test_a_neighbour_takes_the_last_byte(start_relay, tmp_path, needs_loop_disk):
+    """DF1 with nothing left at all, also for RocksDB's own log: it waits for room and never ends by itself; a start
+    without room says so."""
+    with TmpfsDisk(tmp_path, mib=200) as disk:
+        sink = LoadSink(tmp_path)
+        relay = start_relay(send=[smart_host(sink)], top=on_disk(disk),
+                            queue={"disk_reserve": "0", "database_memory": "32MiB"})
+        pid = relay.pid
+        load = Load(relay.port, size=20_000, timeout=20).start()
+        for full in range(3):
+            count = len(load.acknowledged)
+            wait_until(lambda: len(load.acknowledged) >= count + 100 or not relay.running(), 30, "load goes on")
+            seen, stop, path = relay.log.mark(), threading.Event(), disk.mount / "neighbour"
+            neighbour = threading.Thread(target=take_all, args=(disk, stop, path), daemon=True)
+            neighbour.start()
+            relay.log.wait_for(event="store_reopen_failed", after=seen, count=3, timeout=40)
+            assert relay.running() and relay.pid == pid and not relay.is_ready()
+            if full == 2:
+                load.stop()
+                relay.kill()
+                relay.spawn()
+                assert relay.wait(20) == 1
+                assert "no space" in relay.errors().lower()
+            stop.set()
+            neighbour.join()
+            path.unlink()
+            if full == 2:
+                relay.start()
+            wait_until(lambda: mail_reply(relay).code == 250, 20, "input back")
+        with sink:
+            relay.drain()
+            verdict = compare(load.acknowledged, sink.ids(), load.unknown)
+            print(f"the last byte: {len(load.acknowledged)} accepted, {len(load.refused)} refused, {verdict}")
             verdict.assert_clean()
         relay.stop()
 

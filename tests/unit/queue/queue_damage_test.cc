@@ -219,7 +219,7 @@ TEST_F(DamagedQueue, LosesNothingBeforeATornEndOfTheLog) {
     std::vector<MessageId> accepted;
     for (int i = 0; i < 60; ++i)
       accepted.push_back(*torn.accept({"a@x.test"}, "message " + std::to_string(i)));
-    torn.stop();
+    torn.die();
     const auto logs = filesIn(torn.databasePath(), ".log");
     ASSERT_THAT(logs, Not(IsEmpty()));
     const auto size = fs::file_size(logs.back());
@@ -245,7 +245,7 @@ TEST_F(DamagedQueue, LosesNothingBeforeATornEndOfTheLog) {
 TEST_F(DamagedQueue, SaysHowMuchOfTheLogWasCutOff) {
   queue.start();
   ASSERT_TRUE(queue.accept({"a@x.test"}, std::string(2000, 'x')));
-  queue.stop();
+  queue.die();
   const auto log = filesIn(queue.databasePath(), ".log").back();
   fs::resize_file(log, fs::file_size(log) - 50);
   queue.start();
@@ -265,7 +265,7 @@ TEST_F(DamagedQueue, IsLookedThroughOfflineWithoutBeingChanged) {
   queue.settle(std::move(work), {{1, Settlement::What::Ended}});
   const std::string large(700'000, 'y');
   ASSERT_TRUE(queue.accept({"c@z.test"}, large));
-  queue.stop();
+  queue.die();
   for (int round = 0; round < 2; ++round) {
     std::vector<SpoolMessage> seen;
     const auto report = checkSpool(queue.options.directory,

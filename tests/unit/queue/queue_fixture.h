@@ -132,6 +132,16 @@ class QueueHarness {
     queue.reset();
     loops_.clear();
   }
+  // As if killed now: the next start finds the directory as it is at this moment. `release` lets go
+  // what would keep it from stopping.
+  void die(const std::function<void()>& release = nullptr) {
+    const std::string as_it_is = directory.path() + "/as-it-is";
+    std::filesystem::copy(options.directory, as_it_is, std::filesystem::copy_options::recursive);
+    if (release) release();
+    stop();
+    std::filesystem::remove_all(options.directory);
+    std::filesystem::rename(as_it_is, options.directory);
+  }
   void setShards(size_t shards) { shards_ = shards; }
 
   // Runs on the shard's loop and gives what it returns.

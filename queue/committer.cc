@@ -17,9 +17,10 @@ double secondsBetween(SteadyTime from, SteadyTime to) {
 
 }  // namespace
 
-Committer::Committer(Store& store, std::span<net::Loop* const> loops, QueueMetrics& metrics,
-                     std::function<void(const StoreEvent&)> on_event)
+Committer::Committer(Store& store, Refusals& refusals, std::span<net::Loop* const> loops,
+                     QueueMetrics& metrics, std::function<void(const StoreEvent&)> on_event)
     : store_(store),
+      refusals_(refusals),
       loops_(loops.begin(), loops.end()),
       metrics_(metrics),
       on_event_(std::move(on_event)) {
@@ -190,20 +191,21 @@ bool Committer::appendTo(rocksdb::WriteBatch& batch, const Ops& ops) {
 // An accept that need not, or must not, be written any more.
 bool Committer::turnedDown(Step& step) {
   if (step.kind != Step::Kind::Accept) return false;
-  if (step.fate.load(std::memory_order_acquire) == Step::Fate::Abandoned)
-    step.error = Error{Errc::Timeout, "given up before it was written"};
-  else if (step.epoch && *step.epoch != epoch())
+  if (step.epoch && *step.epoch != epoch())
     step.error = Error{Errc::Io, "the store failed while the content came in"};
-  return step.error.has_value();
+  else if (!step.move(Step::Fate::Open, Step::Fate::Writing))
+    step.error = Error{Errc::Timeout, "given up before it was written"};
+  step.begun = !step.error;
+  return !step.begun;
 }
 
-// The session had its answer while we wrote: what was written too late is taken back, first thing
-// in the next batch.
+// Given up while we wrote: what was written too late is taken back, first thing in the next batch.
 void Committer::undoIfAbandoned(Step& step) {
-  if (step.kind != Step::Kind::Accept || step.error || step.decide(Step::Fate::Written)) return;
+  if (!step.begun || step.move(Step::Fate::Writing, Step::Fate::Decided)) return;
   step.error = Error{Errc::Timeout, "written too late, and undone"};
   auto undo = std::make_unique<Step>();
   undo->kind = Step::Kind::Remove;
+  undo->on_done = [this, id = step.id](Step&) { refusals_.forget(id); };
   step.ops.forEach([&](const Ops::Op& op) {
     if (op.put) undo->ops.remove(op.family, op.key);
   });

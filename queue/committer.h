@@ -10,7 +10,7 @@
 //
 // After any failed write or sync nothing is believed of that log: the store is closed and opened
 // again, steps that must happen are repeated by their net effect, accepts are removed and answered
-// with the error.
+// with the error. Whoever is answered before that has succeeded is noted as refused first.
 #pragma once
 
 #include <rocksdb/write_batch.h>
@@ -29,6 +29,7 @@
 
 #include "net/loop.h"
 #include "queue/queue_metrics.h"
+#include "queue/refusals.h"
 #include "queue/step.h"
 #include "queue/store.h"
 
@@ -46,8 +47,8 @@ class Committer {
   static constexpr std::chrono::milliseconds kLastRetry{2000};
 
   // `loops` get the completions of their shards' steps. All arguments outlive the committer.
-  Committer(Store& store, std::span<net::Loop* const> loops, QueueMetrics& metrics,
-            std::function<void(const StoreEvent&)> on_event);
+  Committer(Store& store, Refusals& refusals, std::span<net::Loop* const> loops,
+            QueueMetrics& metrics, std::function<void(const StoreEvent&)> on_event);
   ~Committer();
 
   // From the shard's loop. Steps of one shard are written in their order.
@@ -97,12 +98,15 @@ class Committer {
 
   void onFailure(std::vector<Waiting> batch, const rocksdb::Status& status);
   void turnAway(std::vector<Waiting>& from);
+  void answerEarly();
+  void noteRefused(std::vector<Waiting>& answered);
   void recover();
   rocksdb::Status repeatNetEffects();
   void addEffects(const Ops& ops, bool undo);
   void tell(StoreEvent::What what, std::string detail);
 
   Store& store_;
+  Refusals& refusals_;
   std::vector<net::Loop*> loops_;
   QueueMetrics& metrics_;
   std::function<void(const StoreEvent&)> on_event_;
@@ -124,8 +128,9 @@ class Committer {
   std::vector<Ops> unsynced_;  // written since the last sync; to be repeated if it fails
   size_t unsynced_bytes_ = 0;
   SteadyTime unsynced_since_{};
-  NetEffects effects_;           // to be brought about when the store is open again
-  std::vector<Waiting> failed_;  // steps to be answered then
+  NetEffects effects_;            // to be brought about when the store is open again
+  std::vector<Waiting> failed_;   // steps to be answered then
+  std::vector<MessageId> noted_;  // as refused, until then
   SteadyTime failed_at_{};
   SteadyTime next_try_{};
   std::chrono::milliseconds retry_after_{kFirstRetry};

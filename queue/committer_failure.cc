@@ -7,6 +7,12 @@ namespace {
 
 SteadyTime steadyNow() { return std::chrono::steady_clock::now(); }
 
+// True if its shard has given it up during the writing. If not, it cannot any more.
+bool isGivenUp(Step& step) {
+  return step.begun && !step.move(Step::Fate::Writing, Step::Fate::Decided) &&
+         step.fate.load(std::memory_order_acquire) == Step::Fate::Abandoned;
+}
+
 }  // namespace
 
 void Committer::tell(StoreEvent::What what, std::string detail) {
@@ -78,6 +84,10 @@ void Committer::recover() {
     store_.admitReaders();
     metrics_.reopens.add();
     writable_.store(true, std::memory_order_release);
+    for (const MessageId& id : noted_) refusals_.forget(id);
+    noted_.clear();
+    for (Waiting& waiting : failed_)
+      if (isGivenUp(*waiting.step)) refusals_.forget(waiting.step->id);
     complete(std::move(failed_));
     failed_.clear();
     return tell(StoreEvent::What::Reopened, "");
@@ -86,13 +96,33 @@ void Committer::recover() {
   tell(StoreEvent::What::ReopenFailed, why);
   next_try_ = steadyNow() + retry_after_;
   retry_after_ = std::min(retry_after_ * 2, kLastRetry);
-  if (steadyNow() < failed_at_ + kAnswerWithin && !closing_) return;
-  // Whoever waits for a 250 has waited long enough. Its removal stays among the effects.
+  if (steadyNow() >= failed_at_ + kAnswerWithin || closing_) answerEarly();
+}
+
+// Whoever waits for a 250 has waited long enough. Its removal stays among the effects.
+void Committer::answerEarly() {
   std::vector<Waiting> answered, kept;
   for (Waiting& waiting : failed_)
     (waiting.step->error ? answered : kept).push_back(std::move(waiting));
   failed_ = std::move(kept);
+  noteRefused(answered);
   complete(std::move(answered));
+}
+
+// The log of the failed write may hold them, and may be replayed before they are removed.
+void Committer::noteRefused(std::vector<Waiting>& answered) {
+  std::vector<MessageId> ids;
+  std::vector<Step*> steps;
+  for (Waiting& waiting : answered) {
+    Step& step = *waiting.step;
+    if (!step.begun) continue;
+    noted_.push_back(step.id);
+    if (isGivenUp(step)) continue;  // its shard notes it
+    ids.push_back(step.id);
+    steps.push_back(&step);
+  }
+  if (ids.empty() || refusals_.note(ids)) return;
+  for (Step* step : steps) step->error->code = Errc::Cancelled;
 }
 
 // What the reopened log already holds is left alone: a key is put once and removed once.

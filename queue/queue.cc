@@ -61,6 +61,7 @@ class QueueImpl final : public Queue {
 
 Result<void> QueueImpl::open() {
   ASSIGN_OR_RETURN(context_.store, Store::open(context_.options));
+  ASSIGN_OR_RETURN(context_.refusals, Refusals::open(context_.options.directory, *context_.store));
   RETURN_IF_ERROR(removePartials(*context_.store));
   readQuarantine(context_);
   RETURN_IF_ERROR(repairSchedule(context_));
@@ -71,8 +72,8 @@ Result<void> QueueImpl::open() {
   if (dropped > 0)
     context_.tell({StoreEvent::What::RecoveryDropped, "",
                    std::to_string(dropped) + " bytes at the torn end of the log were cut off"});
-  context_.committer = std::make_unique<Committer>(*context_.store, loops_, *context_.metrics,
-                                                   context_.options.on_event);
+  context_.committer = std::make_unique<Committer>(*context_.store, *context_.refusals, loops_,
+                                                   *context_.metrics, context_.options.on_event);
   watch_ = std::make_unique<DiskWatch>(context_);
   const uint32_t start_number = std::random_device()();
   for (size_t index = 0; index < loops_.size(); ++index) {
@@ -160,6 +161,7 @@ void QueueImpl::close() {
   context_.readers.stop();
   watch_.reset();
   if (context_.committer) context_.committer->close();
+  if (context_.committer && context_.committer->writable()) context_.store->flush();
   if (context_.store) context_.store->close();
 }
 

@@ -206,8 +206,8 @@ class ShardQueue {
   // NoSpace: disk reserve or memory budget is used up, refuse MAIL with 452; Io: the store does not
   // take commits at the moment, 451.
   virtual Result<void> mayAccept(uint64_t expected_bytes) const = 0;
-  // Commits content, envelope and groups as one atomic, synced step; then queues the groups and
-  // calls `done`. Errors: Io, Timeout (commit_timeout passed: undone, never delivered), NoSpace.
+  // Commits all in one atomic, synced step, queues the groups, calls `done`. Errors: Io, NoSpace,
+  // Timeout (too late: never delivered), Cancelled (nobody can say: give the client no answer).
   virtual void commit(std::unique_ptr<Incoming> incoming, Envelope envelope,
                       std::vector<Group> groups, UniqueFunction<void(Result<void>)> done) = 0;
   // Accepts a message of our own.

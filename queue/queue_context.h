@@ -59,6 +59,7 @@ struct QueueContext {
   std::atomic<uint64_t> disk_free_bytes{UINT64_MAX};
   std::atomic<int64_t> promised_bytes{0};  // announced by MAIL's SIZE, not yet committed
   std::unique_ptr<Store> store;
+  std::unique_ptr<Refusals> refusals;
   std::unique_ptr<Committer> committer;
   QueueMetrics* metrics = nullptr;
   size_t shards = 1;

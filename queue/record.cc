@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 
 #include "queue/codec.h"
 
@@ -25,11 +26,33 @@ constexpr std::array<uint32_t, 256> makeCrcTable() {
 }
 constexpr auto kCrcTable = makeCrcTable();
 
-uint32_t crcOf(uint32_t crc, std::string_view bytes) {
+uint32_t crcByTable(uint32_t crc, std::string_view bytes) {
   for (const char byte : bytes)
     crc = (crc >> 8) ^ kCrcTable[(crc ^ static_cast<uint8_t>(byte)) & 0xff];
   return crc;
 }
+
+#ifdef __x86_64__
+// The processor's own, 8 bytes at a time: a start looks through every entry of the schedule.
+__attribute__((target("sse4.2"))) uint32_t crcByInstruction(uint32_t crc, std::string_view bytes) {
+  uint64_t sum = crc;
+  for (; bytes.size() >= sizeof(uint64_t); bytes.remove_prefix(sizeof(uint64_t))) {
+    uint64_t word;
+    std::memcpy(&word, bytes.data(), sizeof word);
+    sum = __builtin_ia32_crc32di(sum, word);
+  }
+  crc = static_cast<uint32_t>(sum);
+  for (const char byte : bytes) crc = __builtin_ia32_crc32qi(crc, static_cast<uint8_t>(byte));
+  return crc;
+}
+
+uint32_t crcOf(uint32_t crc, std::string_view bytes) {
+  static const bool has_instruction = __builtin_cpu_supports("sse4.2");
+  return has_instruction ? crcByInstruction(crc, bytes) : crcByTable(crc, bytes);
+}
+#else
+uint32_t crcOf(uint32_t crc, std::string_view bytes) { return crcByTable(crc, bytes); }
+#endif
 
 uint32_t checksum(std::string_view key, std::string_view value) {
   return ~crcOf(crcOf(~0u, key), value);
@@ -303,6 +326,22 @@ std::string contentKey(const MessageId& id, uint32_t chunk) {
   out.append(id.bytes());
   appendU32(out, chunk);
   return out;
+}
+
+std::string encodeRefusal(const MessageId& id) {
+  std::string bytes(id.bytes());
+  appendU32(bytes, checksum(id.bytes(), ""));
+  return bytes;
+}
+
+std::vector<MessageId> decodeRefusals(std::string_view bytes) {
+  std::vector<MessageId> ids;
+  for (; bytes.size() >= kRefusalBytes; bytes.remove_prefix(kRefusalBytes)) {
+    const std::string_view id = bytes.substr(0, MessageId::kBytes);
+    const uint32_t sum = readU32(bytes.substr(MessageId::kBytes));
+    if (sum != 0 && sum == checksum(id, "")) ids.push_back(MessageId::fromBytes(id));
+  }
+  return ids;
 }
 
 }  // namespace sluice::queue

@@ -103,6 +103,12 @@ Result<EnvelopeRecord> decodeEnvelope(std::string_view key_bytes, std::string_vi
 
 std::string contentKey(const MessageId& id, uint32_t chunk);
 
+// The id of a message that was refused although it may be in the log: see refusals.h. Places that
+// hold no whole id are passed over.
+inline constexpr size_t kRefusalBytes = MessageId::kBytes + 4;
+std::string encodeRefusal(const MessageId& id);
+std::vector<MessageId> decodeRefusals(std::string_view bytes);
+
 // A key may be queued under: not empty, no NUL, not too long.
 bool isValidKey(std::string_view key);
 

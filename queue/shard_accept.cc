@@ -15,6 +15,13 @@ struct ShardQueueImpl::PendingAccept {
   bool finished = false;
 };
 
+// A commit that was given up while it was being written, until its refusal is noted.
+struct ShardQueueImpl::Doubt {
+  MessageId id;
+  UniqueFunction<void(Result<void>)> done;
+  SteadyTime since{};
+};
+
 namespace {
 
 // The slices of content, cut into the chunks in which it is stored.
@@ -178,6 +185,7 @@ void ShardQueueImpl::submitAccept(std::unique_ptr<Step> step, QueuedMessage& mes
   pending->done = std::move(done);
   pending->since = loop_.now();
   step->messages = 1;
+  step->id = message.id;
   step->on_done = [this, pending](Step& written) { onAccepted(written, *pending); };
   accepts_.push_back(std::move(pending));
   if (!accept_deadline_.armed())
@@ -223,6 +231,7 @@ void ShardQueueImpl::forget(QueuedMessage& message) {
 void ShardQueueImpl::checkAcceptDeadlines() {
   const SteadyTime now = loop_.now();
   std::vector<UniqueFunction<void(Result<void>)>> late;
+  std::vector<std::shared_ptr<Doubt>> doubts;
   while (!accepts_.empty()) {
     PendingAccept& first = *accepts_.front();
     const Duration left = first.since + context_.options.commit_timeout - now;
@@ -230,14 +239,51 @@ void ShardQueueImpl::checkAcceptDeadlines() {
       accept_deadline_.arm(loop_.deadlines(), left);
       break;
     }
-    if (!first.finished && first.step->decide(Step::Fate::Abandoned)) {
-      metrics_.timeouts.add();
+    if (!first.finished && first.step->move(Step::Fate::Open, Step::Fate::Abandoned))
       late.push_back(std::move(first.done));
-    }
+    else if (!first.finished && first.step->move(Step::Fate::Writing, Step::Fate::Abandoned))
+      doubts.push_back(std::make_shared<Doubt>(Doubt{first.step->id, std::move(first.done), now}));
     accepts_.pop_front();
   }
+  metrics_.timeouts.add(late.size() + doubts.size());
+  if (!doubts.empty()) noteRefused(std::move(doubts));
   for (auto& done : late)
     if (done) done(fail(Errc::Timeout, "the commit took too long and is undone"));
+}
+
+// The log may hold them, and they cannot be taken back while a sync hangs.
+void ShardQueueImpl::noteRefused(std::vector<std::shared_ptr<Doubt>> doubts) {
+  if (doubts_.empty()) doubt_deadline_.arm(loop_.deadlines(), kNoteWithin);
+  doubts_.insert(doubts_.end(), doubts.begin(), doubts.end());
+  std::vector<MessageId> ids;
+  for (const auto& doubt : doubts) ids.push_back(doubt->id);
+  context_.readers.urgent([this, ids = std::move(ids), doubts = std::move(doubts)]() mutable {
+    const bool noted = context_.refusals->note(ids).has_value();
+    loop_.post([noted, doubts = std::move(doubts)] {
+      for (const auto& doubt : doubts) {
+        if (!doubt->done) continue;
+        auto done = std::move(doubt->done);
+        doubt->done = nullptr;
+        if (noted)
+          done(fail(Errc::Timeout, "the commit took too long and is undone"));
+        else
+          done(fail(Errc::Cancelled, "the commit took too long and may yet succeed"));
+      }
+    });
+  });
+}
+
+void ShardQueueImpl::checkDoubts() {
+  while (!doubts_.empty()) {
+    const std::shared_ptr<Doubt> first = doubts_.front();
+    const Duration left = first->since + kNoteWithin - loop_.now();
+    if (first->done && left > Duration::zero()) return doubt_deadline_.arm(loop_.deadlines(), left);
+    doubts_.pop_front();
+    if (!first->done) continue;
+    auto done = std::move(first->done);
+    first->done = nullptr;
+    done(fail(Errc::Cancelled, "the commit took too long and may yet succeed"));
+  }
 }
 
 void ShardQueueImpl::relieveIncoming() {

@@ -20,6 +20,7 @@ ShardQueueImpl::ShardQueueImpl(QueueContext& context, size_t index, net::Loop& l
       metrics_(context.metrics->shards[index]) {
   tick_.onDue([this] { onTick(); });
   accept_deadline_.onDue([this] { checkAcceptDeadlines(); });
+  doubt_deadline_.onDue([this] { checkDoubts(); });
   relief_.onDue([this] { relieveIncoming(); });
 }
 

@@ -73,10 +73,12 @@ class ShardQueueImpl final : public ShardQueue {
   friend class QueuedWork;
   friend class QueuedContent;
   struct PendingAccept;
+  struct Doubt;
   struct Search;
   struct Listing;
   struct Acting;
   static constexpr std::chrono::milliseconds kReliefEvery{20};
+  static constexpr std::chrono::milliseconds kNoteWithin{5000};  // a refusal
 
   // shard_queue.cc: who is where.
   KeyQueue& keyQueue(const QueueKey& key);
@@ -116,6 +118,8 @@ class ShardQueueImpl final : public ShardQueue {
   void queueAccepted(QueuedMessage& message);
   void forget(QueuedMessage& message);
   void checkAcceptDeadlines();
+  void noteRefused(std::vector<std::shared_ptr<Doubt>> doubts);
+  void checkDoubts();
   void relieveIncoming();
   void submitStep(std::unique_ptr<Step> step);
 
@@ -199,6 +203,8 @@ class ShardQueueImpl final : public ShardQueue {
 
   std::deque<std::shared_ptr<PendingAccept>> accepts_;
   net::Deadline accept_deadline_;
+  std::deque<std::shared_ptr<Doubt>> doubts_;
+  net::Deadline doubt_deadline_;
   std::vector<IncomingMessage*> congested_;
   net::Deadline relief_;
 

@@ -15,6 +15,7 @@
 #include "net/base/bytes.h"
 #include "net/base/result.h"
 #include "net/base/unique_function.h"
+#include "queue/message_id.h"
 
 namespace sluice::queue {
 
@@ -73,14 +74,16 @@ struct Step {
   // Accept: the committer's epoch when the first of what came ahead was handed over. A failure
   // since then may have undone it.
   std::optional<uint64_t> epoch;
-  // The first of the two sides decides: what is abandoned is not written, or undone if it was.
-  enum class Fate : uint8_t { Open, Written, Abandoned };
+  MessageId id;  // Accept: of the message
+  // Accept: whoever is first decides. What is abandoned while it is open is never written; what is
+  // abandoned during the writing may be in the log, and is undone.
+  enum class Fate : uint8_t { Open, Writing, Decided, Abandoned };
   std::atomic<Fate> fate{Fate::Open};
-  // False if the other side was first.
-  bool decide(Fate wanted) {
-    Fate open = Fate::Open;
-    return fate.compare_exchange_strong(open, wanted, std::memory_order_acq_rel);
+  // False if it is not `from` any more.
+  bool move(Fate from, Fate to) {
+    return fate.compare_exchange_strong(from, to, std::memory_order_acq_rel);
   }
+  bool begun = false;                   // the committer's: it may be in the log
   std::optional<Error> error;           // set by the committer
   UniqueFunction<void(Step&)> on_done;  // on the shard
 

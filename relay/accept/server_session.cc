@@ -389,6 +389,7 @@ void ServerSession::commit(const smtp::ContentFindings& findings) {
 
 void ServerSession::onCommitted(const Result<void>& result, MessageEvent event) {
   committing_ = false;
+  if (!result && result.error().code == Errc::Cancelled) return onDoubt(std::move(event));
   smtp::ServerReply reply{250, {2, 0, 0}, {}};
   std::string text;
   if (result) {
@@ -410,6 +411,16 @@ void ServerSession::onCommitted(const Result<void>& result, MessageEvent event) 
   if (client_gone_) return finish();
   protocol_.reply(reply);
   if (!feeding_) afterInput();
+}
+
+// The disk hangs so that the message can neither be promised nor taken back. RFC 5321 section
+// 4.5.3.2.6: a client that gets no reply counts on neither, and sends it again.
+void ServerSession::onDoubt(MessageEvent event) {
+  event.event = "unanswered";
+  event.reply = "the disk does not say whether it is stored: closed without a reply";
+  context_.log.message(std::move(event));
+  client_gone_ = true;
+  finish();
 }
 
 }  // namespace sluice::relay

@@ -87,6 +87,7 @@ class ServerSession final : private net::Stream::Handler, private smtp::ServerEv
   void onBareNewlineCommand() override;
 
   void commit(const smtp::ContentFindings& findings);
+  void onDoubt(MessageEvent event);
   void onCommitted(const Result<void>& result, MessageEvent event);
   void refuseRcpt(const smtp::RcptCommand& rcpt, const smtp::ServerReply& reply);
   void logRefused(std::string sender, std::string recipient, const smtp::ServerReply& reply);

@@ -113,7 +113,7 @@ TEST_F(FailingQueue, RefusesMailWhileTheDiskStaysBroken) {
 
 TEST_F(FailingQueue, UndoesACommitThatTookTooLong) {
   queue.stop();
-  queue.options.commit_timeout = 50ms;
+  queue.options.commit_timeout = 500ms;
   queue.start();
   faults.stuck = true;
   const auto late = queue.accept({"a@x.test"}, "late");
@@ -146,6 +146,54 @@ TEST_F(FailingQueue, UndoesALateCommitAlsoWhenItStopsMeanwhile) {
   release.join();
   queue.start();
   EXPECT_THAT(queue.list({}).items, SizeIs(0));
+}
+
+TEST_F(FailingQueue, RemovesAtTheStartWhatWasRefusedWhileItsSyncHung) {
+  queue.stop();
+  queue.options.commit_timeout = 50ms;
+  queue.start();
+  ASSERT_TRUE(queue.accept({"a@x.test"}, "before"));
+  faults.stuck = true;
+  const auto late = queue.accept({"a@x.test", "b@y.test"}, "late");
+  ASSERT_FALSE(late);
+  EXPECT_EQ(late.error().code, Errc::Timeout);
+  queue.die([&] { faults.stuck = false; });
+  for (int round = 0; round < 2; ++round) {
+    queue.start();
+    EXPECT_THAT(queue.list({}).items, SizeIs(1)) << "round " << round;
+    EXPECT_FALSE(queue.take("y.test", 0, 50ms));
+    queue.stop();
+  }
+}
+
+TEST_F(FailingQueue, RemovesAtTheStartWhatWasRefusedBecauseTheStoreStayedShut) {
+  ASSERT_TRUE(queue.accept({"a@x.test"}, "before"));
+  faults.no_space = true;
+  faults.failing_log_syncs = -1;
+  const auto refused = queue.accept({"a@x.test"}, "refused");
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().code, Errc::Cancelled);
+  queue.die([&] {
+    faults.no_space = false;
+    faults.failing_log_syncs = 0;
+  });
+  queue.start();
+  EXPECT_THAT(queue.list({}).items, SizeIs(1));
+}
+
+TEST_F(FailingQueue, SaysThatItCannotSayWhereARefusalCannotBeNoted) {
+  queue.stop();
+  queue.options.commit_timeout = 50ms;
+  const std::string file = queue.options.directory + "/refused";
+  std::filesystem::remove(file);
+  std::filesystem::create_directory(file);  // no file can be made here
+  queue.start();
+  faults.stuck = true;
+  const auto late = queue.accept({"a@x.test"}, "late");
+  ASSERT_FALSE(late);
+  EXPECT_EQ(late.error().code, Errc::Cancelled);
+  faults.stuck = false;
+  EXPECT_TRUE(eventually([&] { return queue.list({}).items.empty(); }));
 }
 
 TEST_F(FailingQueue, LeavesNothingOfALargeContentWhoseCommitFailed) {

@@ -242,5 +242,15 @@ TEST(Assemble, RefusesRecordsOfRecipientsThatAreNotThere) {
   EXPECT_FALSE(assemble(someId(), someEnvelope(), {{GroupId{5, 1}, record}}));
 }
 
+TEST(Refusals, AreReadPastPlacesThatAreEmptyOrTorn) {
+  const MessageId one = MessageId::fromBytes("0123456789abcdef");
+  const MessageId two = MessageId::fromBytes("fedcba9876543210");
+  std::string torn = encodeRefusal(one);
+  torn[3] ^= 1;
+  const std::string bytes = encodeRefusal(one) + std::string(kRefusalBytes, '\0') + torn +
+                            encodeRefusal(two) + encodeRefusal(one).substr(0, 7);
+  EXPECT_EQ(decodeRefusals(bytes), (std::vector<MessageId>{one, two}));
+}
+
 }  // namespace
 }  // namespace sluice::queue

@@ -1,7 +1,6 @@
 """A queue that was damaged: said, named, worked around; never replaced by an empty one (UP3, UP5, UP7)."""
 import email
 import json
-import os
 import random
 import shutil
 import subprocess
@@ -85,8 +84,7 @@ def test_a_flipped_byte_costs_the_messages_it_hit_and_no_other(start_relay, tmp_
                          queue={"retry_first": "300ms", "retry_max": "1s", "database_memory": "1MiB"})
     relay.stop()
     candidates = files(relay, suffix)
-    if not candidates:
-        pytest.skip(f"the queue keeps no {suffix} file")
+    assert candidates, f"the queue keeps no {suffix} file"
     victim = max(candidates, key=lambda p: p.stat().st_size)
     flip(victim, victim.stat().st_size // 3)
     with sink:
@@ -97,15 +95,14 @@ def test_a_flipped_byte_costs_the_messages_it_hit_and_no_other(start_relay, tmp_
         with relay.smtp() as client:
             client.hello()
             assert client.command("MAIL FROM:<a@here.test>").code in (250, 451, 452)
-        expected = 400 - relay.metric("sluice_quarantined_messages")
-        wait_until(lambda: len(set(sink.ids())) >= min(expected, 400) - 50, 60,
-                   lambda: f"the rest delivered: {sink.count()} of 400, {relay.metric('sluice_quarantined_messages')}"
-                           " quarantined")
+        wait_until(lambda: len(set(sink.ids())) >= 400 - relay.metric("sluice_quarantined_messages"), 90,
+                   lambda: f"the rest delivered: {len(set(sink.ids()))} of 400, "
+                           f"{relay.metric('sluice_quarantined_messages')} quarantined", every=0.1)
         verdict = compare(load.acknowledged, sink.ids())
         print(f"UP5 {suffix}: {relay.metric('sluice_quarantined_messages'):.0f} quarantined, {verdict}")
         assert not verdict.ghosts
         quarantined = relay.metric("sluice_quarantined_messages")
-        assert len(verdict.lost) <= max(quarantined, len(relay.messages()))
+        assert len(verdict.lost) <= quarantined
         assert len(verdict.lost) < 100
     assert relay.running()
 
@@ -179,18 +176,3 @@ def test_a_queue_that_cannot_be_read_is_not_replaced(start_relay, tmp_path):
     after = sorted(p.name for p in relay.data.rglob("*"))
     assert {n for n in before if n.endswith((".sst", ".blob"))} <= set(after)
     assert "CURRENT" not in after
-
-
-@pytest.mark.sanitized
-def test_an_unknown_format_stops_the_start(start_relay, tmp_path):
-    relay, _ = filled(start_relay, LoadSink(tmp_path), 1)
-    relay.stop()
-    for name in os.listdir(relay.data):
-        if name.upper().startswith(("FORMAT", "VERSION")):
-            (relay.data / name).write_text("9999\n")
-            break
-    else:
-        pytest.skip("the format's version is kept in the database")
-    relay.spawn()
-    assert relay.wait(20) != 0
-    assert "9999" in relay.errors() + relay.story()

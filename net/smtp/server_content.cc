@@ -97,8 +97,26 @@ void ServerProtocol::onContentWhole() {
     endTransaction();
     return refuse(*refusal);
   }
-  ask(Expect::Content);
-  events_.onContentEnd(reader_->findings());
+  const ContentFindings findings = reader_->findings();
+  has_mail_ = false;  // the owner knows, so that it is not told
+  endTransaction();
+  owed_.push_back({++last_ticket_, false, {}, {}});
+  events_.onContentEnd(last_ticket_, findings);
+}
+
+void ServerProtocol::replyToContent(uint64_t ticket, const ServerReply& reply) {
+  const auto at = std::find_if(owed_.begin(), owed_.end(),
+                               [ticket](const Owed& owed) { return owed.ticket == ticket; });
+  if (at == owed_.end()) return;
+  at->answered = true;
+  append(at->reply, reply);
+  if (reply.code < 400) errors_ = 0;
+  while (!owed_.empty() && owed_.front().answered) {
+    output_.append(owed_.front().reply).append(owed_.front().after);
+    owed_.pop_front();
+  }
+  if (owed_.empty()) waits_for_owed_ = false;
+  resume();
 }
 
 // As soon as content is known to be refused, what came of it is let go.

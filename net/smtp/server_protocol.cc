@@ -12,6 +12,7 @@ constexpr size_t kShortestLimitBytes = 512;           // no command line may be 
 constexpr size_t kMaxAuthLineBytes = 12'288;          // RFC 4954 section 4
 constexpr uint64_t kMaxSkippedLineBytes = 64 * 1024;  // an endless line is no mistake
 constexpr size_t kMaxOutputBytes = 32 * 1024;         // then no more is consumed until it was taken
+constexpr size_t kMaxContentsUnderWay = 32;           // of one client, while they are made durable
 constexpr int kMaxBareNewlineCommands = 3;            // with bare_newline = "reject"
 constexpr int kMaxSurplusRecipients = 1000;  // beyond the limit before they count as errors
 constexpr char kTlsHandshakeRecord = 0x16;
@@ -27,6 +28,12 @@ constexpr ServerReply kNotImplemented{502, {5, 5, 1}, "Command not implemented"}
 // A line that looks like a piece of a message rather than like a mistyped command.
 bool looksLikeContent(std::string_view line) {
   return line.empty() || line == "." || line.substr(0, line.find(' ')).find(':') != line.npos;
+}
+
+// What may be taken in while a content before it is made durable: nothing that changes the session.
+bool mayOvertake(Verb verb) {
+  return verb == Verb::Mail || verb == Verb::Rcpt || verb == Verb::Data || verb == Verb::Bdat ||
+         verb == Verb::Rset || verb == Verb::Noop || verb == Verb::Quit;
 }
 
 bool hasControls(std::string_view line) {
@@ -45,17 +52,22 @@ void ServerProtocol::greet() {
 }
 
 ServerProtocol::Phase ServerProtocol::phase() const {
-  if (closing_) return Phase::Closing;
+  if (closing_) return owed_.empty() ? Phase::Closing : Phase::Answering;
   if (!greeted_) return Phase::Ungreeted;
-  if (expect_ != Expect::Nothing) return Phase::Answering;
+  if (blocked()) return Phase::Answering;
   if (mode_ == Mode::Content || mode_ == Mode::Chunk) return Phase::Content;
   return mode_ == Mode::Handshake ? Phase::Handshake : Phase::Command;
 }
 
 bool ServerProtocol::hasMore() const { return stalled_ && !closing_; }
 
+bool ServerProtocol::blocked() const {
+  return expect_ != Expect::Nothing || waits_for_owed_ || owed_.size() >= kMaxContentsUnderWay ||
+         (!owed_.empty() && owed_.back().after.size() >= kMaxOutputBytes);
+}
+
 bool ServerProtocol::partialCommand() const {
-  return expect_ == Expect::Nothing && (mode_ == Mode::SkipLine || bufferedBytes() > 0);
+  return !blocked() && (mode_ == Mode::SkipLine || bufferedBytes() > 0);
 }
 
 void ServerProtocol::outputTaken() {
@@ -96,7 +108,7 @@ void ServerProtocol::consume(std::string_view& input) {
   while (true) {
     if (draining_ && !has_mail_ && phase() == Phase::Command) close(kDraining);
     if (closing_ || mode_ == Mode::Handshake) input = {};
-    if (input.empty() || expect_ != Expect::Nothing || output_.size() >= kMaxOutputBytes) break;
+    if (input.empty() || blocked() || output_.size() >= kMaxOutputBytes) break;
     if (mode_ == Mode::Content) {
       takeContent(input);
     } else if (mode_ == Mode::Chunk) {
@@ -130,13 +142,18 @@ bool ServerProtocol::takeLine(std::string_view& input) {
     }
   }
   if (newline == input.npos) return false;
-  input.remove_prefix(line.size());
-  behind_ = input.size();
-  ++commands_;
+  const size_t whole = line.size();
   line.remove_suffix(1);
   const bool bare_newline = line.empty() || line.back() != '\r';
   if (!bare_newline) line.remove_suffix(1);
   verb = mode_ == Mode::AuthResponse ? Verb::Auth : verbOf(line, argument);
+  if (!owed_.empty() && !mayOvertake(verb)) {
+    waits_for_owed_ = true;
+    return false;
+  }
+  input.remove_prefix(whole);
+  behind_ = input.size();
+  ++commands_;
   if (refusesForm(verb, line, bare_newline)) return true;
   if (mode_ == Mode::AuthResponse) {
     ask(Expect::Auth);
@@ -371,7 +388,7 @@ void ServerProtocol::doData(std::string_view argument) {
     return refuseData({503, {5, 5, 1}, "DATA and BDAT do not mix"});
   }
   if (recipients_ == 0) return refuseData(missingRecipients());
-  output_.append("354 End data with <CR><LF>.<CR><LF>\r\n");
+  out().append("354 End data with <CR><LF>.<CR><LF>\r\n");
   beginContent(ContentForm::Dotted);
   mode_ = Mode::Content;
 }
@@ -401,11 +418,6 @@ void ServerProtocol::reply(const ServerReply& reply) {
       recipients_ += good ? 1 : 0;
       recipients_refused_ |= !good;
       break;
-    case Expect::Content:
-      has_mail_ = false;  // the owner knows, so that it is not told
-      endTransaction();
-      if (good) errors_ = 0;
-      break;
     case Expect::Auth:
       mode_ = Mode::Command;
       break;
@@ -425,16 +437,18 @@ void ServerProtocol::reply(const ServerReply& reply) {
   resume();
 }
 
-void ServerProtocol::write(const ServerReply& reply) {
+void ServerProtocol::write(const ServerReply& reply) { append(out(), reply); }
+
+void ServerProtocol::append(std::string& out, const ServerReply& reply) {
   const char code[] = {static_cast<char>('0' + reply.code / 100),
                        static_cast<char>('0' + reply.code / 10 % 10),
                        static_cast<char>('0' + reply.code % 10), ' '};
-  output_.append(code, sizeof code);
+  out.append(code, sizeof code);
   if (reply.status.status_class != 0) {
-    appendTo(output_, reply.status);
-    output_.push_back(' ');
+    appendTo(out, reply.status);
+    out.push_back(' ');
   }
-  output_.append(reply.text).append("\r\n");
+  out.append(reply.text).append("\r\n");
 }
 
 void ServerProtocol::refuse(const ServerReply& reply) {

@@ -3,11 +3,14 @@
 // No I/O and no clock. Commands may come pipelined in any segmentation; each is answered in order,
 // and all replies to one piece of input are collected for one write. What the protocol can judge
 // alone (syntax, sequence, limits, the form of content) it answers itself; the rest is an event
-// that the owner answers by reply(), at once or later. Until then nothing more is consumed. One a
-// session, used on its shard only. RFC 5321, RFC 2920 (pipelining), RFC 3030 (BDAT).
+// that the owner answers by reply(), at once or later. Until then nothing more is consumed, with
+// one exception: while a content is being made durable, transactions that are pipelined behind it
+// are taken in, and their replies kept back behind its own. One a session, used on its shard only.
+// RFC 5321, RFC 2920 (pipelining), RFC 3030 (BDAT).
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -52,8 +55,9 @@ class ServerEvents : public ContentSink {
   virtual void onContentBegin() = 0;
   // The content will be refused: what came of it can be dropped. onTransactionEnd() comes later.
   virtual void onContentDropped() = 0;
-  // The content is whole and good: commit it, then answer it. That ends the transaction.
-  virtual void onContentEnd(const ContentFindings& findings) = 0;
+  // The content is whole and good, which ends the transaction: commit it, then give the ticket
+  // back with replyToContent(). Others may come meanwhile.
+  virtual void onContentEnd(uint64_t ticket, const ContentFindings& findings) = 0;
   // The transaction is over without a message: RSET, EHLO, or refused content.
   virtual void onTransactionEnd() = 0;
   // The protocol itself refused MAIL, RCPT or content (then `verb` is Data or Bdat).
@@ -72,7 +76,7 @@ class ServerProtocol {
     Ungreeted,
     Command,    // waits for a command line
     Content,    // in the middle of content
-    Answering,  // waits for our owner's reply
+    Answering,  // waits for our owner's reply before it goes on
     Handshake,  // STARTTLS was answered
     Closing,    // send what output() holds, then close
   };
@@ -91,6 +95,8 @@ class ServerProtocol {
 
   // Answers the event that waits; goes on with what is buffered. 421 ends the session.
   void reply(const ServerReply& reply);
+  // Answers a content; its reply leaves when those of all contents before it have.
+  void replyToContent(uint64_t ticket, const ServerReply& reply);
   void challenge(std::string_view base64);  // 334, in an AUTH exchange
   void tlsStarted();
   void authenticated() { authenticated_ = true; }
@@ -105,6 +111,8 @@ class ServerProtocol {
 
   Phase phase() const;
   bool inTransaction() const { return has_mail_; }
+  // Contents wait for our owner's reply, whether or not more is taken in meanwhile.
+  bool owesReplies() const { return !owed_.empty(); }
   bool tls() const { return tls_; }
   bool extended() const { return extended_; }  // EHLO, not HELO
   // Input waits although nobody has to answer first: output() became too much.
@@ -117,7 +125,14 @@ class ServerProtocol {
 
  private:
   enum class Mode : uint8_t { Command, SkipLine, Content, Chunk, AuthResponse, Handshake };
-  enum class Expect : uint8_t { Nothing, Mail, Rcpt, Content, Auth, XClient };
+  enum class Expect : uint8_t { Nothing, Mail, Rcpt, Auth, XClient };
+  // The reply to a content, and behind it those to what was pipelined behind that content.
+  struct Owed {
+    uint64_t ticket;
+    bool answered = false;
+    std::string reply;
+    std::string after;
+  };
 
   void consume(std::string_view& input);
   bool takeLine(std::string_view& input);
@@ -148,6 +163,9 @@ class ServerProtocol {
   void beginContent(ContentForm form);
   void endTransaction();
 
+  bool blocked() const;
+  std::string& out() { return owed_.empty() ? output_ : owed_.back().after; }
+  static void append(std::string& out, const ServerReply& reply);
   void ask(Expect expect);
   void write(const ServerReply& reply);
   void refuse(const ServerReply& reply);
@@ -159,6 +177,8 @@ class ServerProtocol {
   const ServerSettings& settings_;
   ServerEvents& events_;
   std::string output_;
+  std::deque<Owed> owed_;  // oldest first
+  uint64_t last_ticket_ = 0;
   std::string carry_;  // input not yet consumed, from carry_at_
   size_t carry_at_ = 0;
   size_t behind_ = 0;  // octets of input behind the command being handled
@@ -185,7 +205,8 @@ class ServerProtocol {
   bool chunks_failed_ = false;
   bool data_refused_ = false;  // by the last command: what follows may be content
   bool consuming_ = false;
-  bool stalled_ = false;  // by too much output
+  bool stalled_ = false;         // by too much output
+  bool waits_for_owed_ = false;  // a command that must not overtake the reply to a content
   bool draining_ = false;
   bool closing_ = false;
   std::optional<ServerReply> chunk_refusal_;  // owed once the chunk is stepped over; literal text

@@ -145,7 +145,7 @@ void ServerSession::setPaused(Pause reason, bool paused) {
 void ServerSession::onEnd(const Error&) {
   if (over_) return;
   client_gone_ = true;
-  if (!committing_) finish();
+  if (!committing()) finish();
 }
 
 // A client may close its side behind its last command and still wait for the replies.
@@ -156,7 +156,7 @@ bool ServerSession::onPeerFinished() {
 }
 
 bool ServerSession::awaitsInput() const {
-  return protocol_.phase() != Phase::Answering && !protocol_.hasMore();
+  return protocol_.phase() != Phase::Answering && !protocol_.owesReplies() && !protocol_.hasMore();
 }
 
 void ServerSession::drain() {
@@ -166,7 +166,7 @@ void ServerSession::drain() {
 }
 
 void ServerSession::cut() {
-  if (over_ || committing_) return;
+  if (over_) return;
   protocol_.shutDown(kShuttingDown);
   afterInput();
 }
@@ -222,7 +222,8 @@ void ServerSession::armDeadline(SteadyTime at) {
 // Armed once and looked at when it fires: most waits are over long before.
 void ServerSession::onDeadline() {
   const SteadyTime now = context_.loop.now();
-  const bool ours = protocol_.phase() == Phase::Answering || (paused_ != 0 && !(paused_ & kOutput));
+  const bool ours = protocol_.phase() == Phase::Answering || protocol_.owesReplies() ||
+                    (paused_ != 0 && !(paused_ & kOutput));
   if (ours) return armDeadline(now + kLookAgain);
   if (now < due()) return armDeadline(due());
   context_.metrics.timeouts.add();
@@ -351,12 +352,12 @@ void ServerSession::onContentDropped() {
   setPaused(kCongested, false);
 }
 
-void ServerSession::onContentEnd(const smtp::ContentFindings& findings) {
+void ServerSession::onContentEnd(uint64_t ticket, const smtp::ContentFindings& findings) {
   if (findings.bare_newlines > 0) context_.metrics.bare_newlines.add();
-  commit(findings);
+  commit(ticket, findings);
 }
 
-void ServerSession::commit(const smtp::ContentFindings& findings) {
+void ServerSession::commit(uint64_t ticket, const smtp::ContentFindings& findings) {
   const std::unique_ptr<MailTransaction> transaction = std::move(transaction_);
   queue::Envelope& envelope = transaction->envelope();
   if (findings.eight_bit) envelope.body = queue::BodyType::EightBitMime;
@@ -379,16 +380,16 @@ void ServerSession::commit(const smtp::ContentFindings& findings) {
   event.connector = envelope.receive_connector;
   event.address = envelope.client;
 
-  committing_ = true;
-  context_.queue.commit(std::move(transaction->incoming), std::move(envelope),
-                        transaction->takeGroups(),
-                        [link = link_, event = std::move(event)](Result<void> result) mutable {
-                          if (link->session) link->session->onCommitted(result, std::move(event));
-                        });
+  ++commits_under_way_;
+  context_.queue.commit(
+      std::move(transaction->incoming), std::move(envelope), transaction->takeGroups(),
+      [link = link_, ticket, event = std::move(event)](Result<void> result) mutable {
+        if (link->session) link->session->onCommitted(ticket, result, std::move(event));
+      });
 }
 
-void ServerSession::onCommitted(const Result<void>& result, MessageEvent event) {
-  committing_ = false;
+void ServerSession::onCommitted(uint64_t ticket, const Result<void>& result, MessageEvent event) {
+  --commits_under_way_;
   if (!result && result.error().code == Errc::Cancelled) return onDoubt(std::move(event));
   smtp::ServerReply reply{250, {2, 0, 0}, {}};
   std::string text;
@@ -408,8 +409,11 @@ void ServerSession::onCommitted(const Result<void>& result, MessageEvent event) 
   event.code = reply.code;
   event.status = reply.status.toString();
   context_.log.message(std::move(event));
-  if (client_gone_) return finish();
-  protocol_.reply(reply);
+  if (client_gone_) {
+    if (!committing()) finish();
+    return;
+  }
+  protocol_.replyToContent(ticket, reply);
   if (!feeding_) afterInput();
 }
 
@@ -420,7 +424,8 @@ void ServerSession::onDoubt(MessageEvent event) {
   event.reply = "the disk does not say whether it is stored: closed without a reply";
   context_.log.message(std::move(event));
   client_gone_ = true;
-  finish();
+  stream_->close();
+  if (!committing()) finish();
 }
 
 }  // namespace sluice::relay

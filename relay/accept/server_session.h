@@ -54,7 +54,7 @@ class ServerSession final : private net::Stream::Handler, private smtp::ServerEv
   void cut();
 
   const Endpoint& client() const { return client_; }
-  bool committing() const { return committing_; }
+  bool committing() const { return commits_under_way_ > 0; }
 
   // The owner's list.
   ServerSession* next = nullptr;
@@ -80,15 +80,15 @@ class ServerSession final : private net::Stream::Handler, private smtp::ServerEv
   void onContent(std::string_view clean) override;
   void onHeaderEnd(const smtp::ContentFindings& so_far) override;
   void onContentDropped() override;
-  void onContentEnd(const smtp::ContentFindings& findings) override;
+  void onContentEnd(uint64_t ticket, const smtp::ContentFindings& findings) override;
   void onTransactionEnd() override;
   void onRefused(smtp::Verb verb, std::string_view argument,
                  const smtp::ServerReply& reply) override;
   void onBareNewlineCommand() override;
 
-  void commit(const smtp::ContentFindings& findings);
+  void commit(uint64_t ticket, const smtp::ContentFindings& findings);
   void onDoubt(MessageEvent event);
-  void onCommitted(const Result<void>& result, MessageEvent event);
+  void onCommitted(uint64_t ticket, const Result<void>& result, MessageEvent event);
   void refuseRcpt(const smtp::RcptCommand& rcpt, const smtp::ServerReply& reply);
   void logRefused(std::string sender, std::string recipient, const smtp::ServerReply& reply);
 
@@ -123,7 +123,7 @@ class ServerSession final : private net::Stream::Handler, private smtp::ServerEv
   smtp::ServerProtocol::Phase last_phase_;
   bool had_partial_command_ = false;
   bool feeding_ = false;  // the protocol is being fed; what follows is done after that
-  bool committing_ = false;
+  size_t commits_under_way_ = 0;
   bool client_gone_ = false;
   bool client_finished_ = false;  // will send no more, and waits for its replies
   bool over_ = false;

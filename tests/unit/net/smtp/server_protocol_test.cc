@@ -74,9 +74,13 @@ class Peer : public ServerEvents {
   void onContent(std::string_view clean) override { content.append(clean); }
   void onHeaderEnd(const ContentFindings&) override {}
   void onContentDropped() override { content = "(dropped)"; }
-  void onContentEnd(const ContentFindings&) override {
+  void onContentEnd(uint64_t ticket, const ContentFindings&) override {
     messages.push_back(content);
-    answer({250, {2, 0, 0}, "Queued as 1"});
+    tickets.push_back(ticket);
+    if (!asked_later && !asks_later_of_contents) answerContent(ticket);
+  }
+  void answerContent(uint64_t ticket) {
+    protocol.replyToContent(ticket, {250, {2, 0, 0}, "Queued as 1"});
   }
   void onTransactionEnd() override {
     content.clear();
@@ -103,8 +107,10 @@ class Peer : public ServerEvents {
   ServerSettings settings;
   ServerProtocol protocol;
   bool asked_later = false;  // the owner answers when the test says so
+  bool asks_later_of_contents = false;
   std::string hello_name, reverse_path, content, mechanism;
   std::vector<std::string> recipients, messages, refused;
+  std::vector<uint64_t> tickets;
   int transactions_ended = 0, bare_newlines = 0, tls_upgrades = 0;
 };
 
@@ -155,15 +161,99 @@ TEST(ServerProtocol, ConsumesNothingWhileItsOwnerHasToAnswer) {
   Peer peer;
   peer.transaction();
   peer.asked_later = true;
-  EXPECT_EQ(peer.codes("DATA\r\na: b\r\n.\r\nNOOP\r\nMAIL FROM:<z@b.test>\r\nNOOP\r\n"), "354");
+  EXPECT_EQ(peer.codes("RSET\r\nMAIL FROM:<z@b.test>\r\nRCPT TO:<x@d.test>\r\nNOOP\r\n"), "250");
   EXPECT_EQ(peer.protocol.phase(), ServerProtocol::Phase::Answering);
   EXPECT_EQ(peer.codes("NOOP\r\n"), "");
-  EXPECT_EQ(peer.reverse_path, "a@b.test");
-  peer.protocol.reply({250, {2, 0, 0}, "Queued as 1"});
-  EXPECT_EQ(peer.read(), "250 2.0.0 Queued as 1\r\n250 2.0.0 OK\r\n");
   EXPECT_EQ(peer.reverse_path, "z@b.test");
+  EXPECT_THAT(peer.recipients, ElementsAre("c@d.test"));
   peer.protocol.reply({250, {2, 1, 0}, "OK"});
+  EXPECT_EQ(Peer::codesOf(peer.read()), "250");
+  EXPECT_THAT(peer.recipients, ElementsAre("c@d.test", "x@d.test"));
+  peer.protocol.reply({250, {2, 1, 5}, "OK"});
   EXPECT_EQ(Peer::codesOf(peer.read()), "250 250 250");
+}
+
+// --- Transactions behind a content that is being made durable ------------------------------------
+
+const std::string kChunked =
+    "MAIL FROM:<a@b.test>\r\nRCPT TO:<c@d.test>\r\nBDAT 6 LAST\r\na: b\r\n";
+
+TEST(PipelinedContents, AreTakenInWhileTheFirstIsMadeDurable) {
+  Peer peer;
+  peer.hello();
+  peer.asks_later_of_contents = true;
+  EXPECT_EQ(peer.codes(kChunked + kChunked + kChunked + "NOOP\r\n"), "250 250");
+  EXPECT_EQ(peer.messages.size(), 3u);
+  EXPECT_TRUE(peer.protocol.owesReplies());
+  peer.answerContent(peer.tickets[0]);
+  EXPECT_EQ(Peer::codesOf(peer.read()), "250 250 250");
+  peer.answerContent(peer.tickets[1]);
+  peer.answerContent(peer.tickets[2]);
+  EXPECT_EQ(Peer::codesOf(peer.read()), "250 250 250 250 250");
+  EXPECT_FALSE(peer.protocol.owesReplies());
+}
+
+TEST(PipelinedContents, AreAnsweredInTheirOrderWhicheverIsReadyFirst) {
+  Peer peer;
+  peer.hello();
+  peer.asks_later_of_contents = true;
+  peer.say(kChunked + kChunked + "MAIL FROM:<>\r\n");
+  peer.protocol.replyToContent(peer.tickets[1], {250, {2, 0, 0}, "Queued as 2"});
+  EXPECT_EQ(peer.read(), "");
+  peer.protocol.replyToContent(peer.tickets[0], {451, {4, 3, 0}, "Not stored"});
+  EXPECT_EQ(peer.read(),
+            "451 4.3.0 Not stored\r\n250 2.1.0 OK\r\n250 2.1.5 OK\r\n250 2.0.0 Queued as 2\r\n"
+            "250 2.1.0 OK\r\n");
+}
+
+TEST(PipelinedContents, KeepTheReplyToDataBehindTheContentBefore) {
+  Peer peer;
+  peer.hello();
+  peer.asks_later_of_contents = true;
+  peer.say(kChunked + "MAIL FROM:<>\r\nRCPT TO:<e@f.test>\r\nDATA\r\n");
+  EXPECT_EQ(peer.read(), "");
+  EXPECT_EQ(peer.protocol.phase(), ServerProtocol::Phase::Content);
+  peer.answerContent(peer.tickets[0]);
+  EXPECT_EQ(Peer::codesOf(peer.read()), "250 250 250 354");
+}
+
+TEST(PipelinedContents, LetNothingOvertakeThatChangesTheSession) {
+  for (const std::string command :
+       {"EHLO again.test\r\n", "STARTTLS\r\n", "AUTH PLAIN\r\n", "HELP\r\n", "nonsense\r\n"}) {
+    Peer peer({.starttls = true, .auth = AuthOffer::Always});
+    peer.hello();
+    peer.asks_later_of_contents = true;
+    peer.say(kChunked + command);
+    EXPECT_EQ(peer.protocol.phase(), ServerProtocol::Phase::Answering) << command;
+    EXPECT_EQ(peer.tls_upgrades, 0);
+    peer.answerContent(peer.tickets[0]);
+    const std::string replies = peer.read();
+    EXPECT_EQ(replies.substr(0, 22), "250 2.0.0 Queued as 1\r") << command;
+    EXPECT_GT(replies.size(), 23u) << command;
+  }
+}
+
+TEST(PipelinedContents, EndAtQuitBehindTheLastReply) {
+  Peer peer;
+  peer.hello();
+  peer.asks_later_of_contents = true;
+  peer.say(kChunked + "QUIT\r\nMAIL FROM:<>\r\n");
+  EXPECT_FALSE(peer.closing());
+  peer.answerContent(peer.tickets[0]);
+  EXPECT_EQ(peer.read(), "250 2.0.0 Queued as 1\r\n221 2.0.0 Bye\r\n");
+  EXPECT_TRUE(peer.closing());
+}
+
+TEST(PipelinedContents, AreBounded) {
+  Peer peer;
+  peer.hello();
+  peer.asks_later_of_contents = true;
+  for (int i = 0; i < 40; ++i) peer.say(kChunked);
+  EXPECT_EQ(peer.messages.size(), 32u);
+  EXPECT_EQ(peer.protocol.phase(), ServerProtocol::Phase::Answering);
+  for (size_t i = 0; i < 40; ++i) peer.answerContent(peer.tickets[i]);
+  EXPECT_EQ(peer.messages.size(), 40u);
+  EXPECT_EQ(Peer::codesOf(peer.read()).size(), 4 * 3 * 40u - 1 - 8);
 }
 
 TEST(ServerProtocol, WantsCommandsInTheirOrder) {
@@ -692,7 +782,7 @@ TEST(Drain, WaitsForAReplyThatIsOwed) {
   EXPECT_EQ(peer.codes("DATA\r\na: b\r\n.\r\n"), "354");
   peer.protocol.drain();
   EXPECT_EQ(peer.read(), "");
-  peer.protocol.reply({250, {2, 0, 0}, "Queued as 1"});
+  peer.answerContent(peer.tickets.back());
   EXPECT_EQ(Peer::codesOf(peer.read()), "250 421");
 }
 

@@ -380,13 +380,13 @@ TEST(ServerSession, StopsReadingWhenMuchWaitsForAnAnswer) {
   server.say("DATA\r\na: b\r\n.\r\nNOOP\r\n");
   EXPECT_FALSE(server.stream.paused);
   std::string noops;
-  for (int i = 0; i < 2000; ++i) noops += "NOOP\r\n";
+  for (int i = 0; i < 4000; ++i) noops += "NOOP\r\n";
   server.say(noops);
   EXPECT_TRUE(server.stream.paused);
   server.queue.complete();
   EXPECT_FALSE(server.stream.paused);
   EXPECT_EQ(server.stream.take().size(),
-            2001 * strlen("250 2.0.0 OK\r\n") + strlen("250 2.0.0 Queued as \r\n") + 26);
+            4001 * strlen("250 2.0.0 OK\r\n") + strlen("250 2.0.0 Queued as \r\n") + 26);
 }
 
 TEST(ServerSession, StopsReadingFromAClientThatReadsNoReplies) {
@@ -416,6 +416,42 @@ TEST(ServerSession, CommitsForAClientThatIsGoneBehindItsDot) {
   EXPECT_EQ(server.metrics.client_gone.value(), 1u);
 }
 
+TEST(ServerSession, AnswersAllContentsThatArePipelinedWhateverTheirOrder) {
+  Server server;
+  server.queue.at_once = false;
+  const std::string one = "MAIL FROM:<a@b.test>\r\nRCPT TO:<c@d.test>\r\nBDAT 6 LAST\r\na: b\r\n";
+  server.say("EHLO c.test\r\n");
+  EXPECT_THAT(server.say(one + one + one), EndsWith("250 2.1.5 OK\r\n"));
+  ASSERT_EQ(server.queue.commits.size(), 3u);
+  const auto complete = [&](size_t i, Result<void> result) {
+    auto done = std::move(server.queue.commits[i].done);
+    done(std::move(result));
+  };
+  complete(1, {});
+  EXPECT_EQ(server.stream.take(), "");
+  complete(0, fail(Errc::Io, "disk"));
+  EXPECT_THAT(server.stream.take(), StartsWith("451 4.3.0 "));
+  EXPECT_TRUE(server.session->committing());
+  server.stream.end(Errc::Reset);
+  EXPECT_EQ(server.overs, 0);
+  complete(2, {});
+  EXPECT_EQ(server.overs, 1);
+  EXPECT_EQ(server.log.messages.size(), 3u);
+}
+
+TEST(ServerSession, AnswersWhatIsBeingMadeDurableWhenItIsCutOff) {
+  Server server;
+  server.queue.at_once = false;
+  server.transaction();
+  server.say("BDAT 6 LAST\r\na: b\r\nMAIL FROM:<a@b.test>\r\nRCPT TO:<c@d.test>\r\nDATA\r\n");
+  server.session->cut();
+  EXPECT_EQ(server.overs, 0);
+  server.queue.complete();
+  EXPECT_THAT(server.stream.take(), EndsWith("421 4.3.2 Shutting down, try again later\r\n"));
+  EXPECT_TRUE(server.stream.finished);
+  EXPECT_EQ(server.overs, 1);
+}
+
 TEST(ServerSession, AnswersAClientThatHasClosedItsSideBehindItsDot) {
   Server server;
   server.queue.at_once = false;
@@ -437,9 +473,8 @@ TEST(ServerSession, CarriesOutAllThatCameBeforeTheClientClosedItsSide) {
       "EHLO c.test\r\nMAIL FROM:<a@b.test>\r\nRCPT TO:<c@d.test>\r\nBDAT 4 LAST\r\na\r\n\n"
       "MAIL FROM:<a@b.test>\r\nRCPT TO:<c@d.test>\r\nBDAT 3 LAST\r\nb\r\nNOOP\r\nNOO");
   server.stream.finishPeer();
-  ASSERT_EQ(server.queue.commits.size(), 1u);
-  server.queue.complete();
   ASSERT_EQ(server.queue.commits.size(), 2u);
+  server.queue.complete();
   EXPECT_FALSE(server.stream.finished);
   server.queue.complete();
   EXPECT_THAT(server.stream.take(), EndsWith("\r\n250 2.0.0 OK\r\n"));

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <iterator>
 #include <utility>
 
@@ -72,7 +73,17 @@ bool ClientProtocol::sendingContent() const {
 }
 
 bool ClientProtocol::waitsForRoom() const {
-  return state_ == State::Open && sendingContent() && !transactions_.back()->chunk_wanted;
+  if (state_ != State::Open) return false;
+  return waits_for_room_ || (sendingContent() && !transactions_.back()->chunk_wanted);
+}
+
+bool ClientProtocol::pipeliningInDoubt() const {
+  const bool pipelined = out_of_step_ || (!owed_.empty() && owed_.back().behind);
+  if (!pipelined || said_goodbye_) return false;
+  if (!takes_groups_) return true;
+  return !takes_more_ &&
+         std::any_of(transactions_.begin(), transactions_.end(),
+                     [](const ClientTransaction* one) { return one->began_behind; });
 }
 
 std::deque<ClientTransaction*> ClientProtocol::abandon() {
@@ -82,8 +93,12 @@ std::deque<ClientTransaction*> ClientProtocol::abandon() {
 }
 
 void ClientProtocol::owe(Expect what, ClientTransaction* transaction, size_t recipient) {
-  owed_.push_back({what, transaction, recipient});
-  if (transaction) ++transaction->owed;
+  const bool behind = !owed_.empty();
+  owed_.push_back({what, transaction, recipient, behind});
+  if (!transaction) return;
+  ++transaction->owed;
+  const bool known = takes_groups_ && (takes_more_ || !transaction->began_behind);
+  if (behind && !known) transaction->sent_on_trust = true;
 }
 
 void ClientProtocol::breakOff(Errc code, std::string why, std::optional<Reply> last_word) {
@@ -112,6 +127,7 @@ void ClientProtocol::onReply(Reply reply) {
   owed_.pop_front();
   if (!fits(owed.what, reply)) {
     if (owed.transaction) --owed.transaction->owed;
+    out_of_step_ = owed.behind || !owed_.empty();
     return breakOff(Errc::Malformed,
                     fmt::format("answered {} with: {}", nameOf(owed.what), reply.toString()),
                     reply);
@@ -165,8 +181,8 @@ void ClientProtocol::onHello(Expect stage, const Reply& reply) {
 void ClientProtocol::onTransactionReply(const Owed& owed, Reply reply) {
   ClientTransaction& transaction = *owed.transaction;
   --transaction.owed;
-  const bool closing = reply.code == 421;
-  const std::string closing_text = closing ? reply.toString() : std::string();
+  std::optional<Reply> goodbye;
+  if (reply.code == 421) goodbye = reply;
   switch (owed.what) {
     case Expect::Mail:
       transaction.mail_reply = std::move(reply);
@@ -176,7 +192,7 @@ void ClientProtocol::onTransactionReply(const Owed& owed, Reply reply) {
       break;
     case Expect::Data:
       transaction.data_reply = std::move(reply);
-      if (!closing) onDataReply(transaction);
+      if (!goodbye) onDataReply(transaction);
       break;
     case Expect::Final:
       transaction.final_reply = std::move(reply);
@@ -188,7 +204,10 @@ void ClientProtocol::onTransactionReply(const Owed& owed, Reply reply) {
     case Expect::Quit:
       break;
   }
-  if (closing) return breakOff(Errc::Closed, closing_text, std::nullopt);
+  if (goodbye) {
+    said_goodbye_ = true;
+    return breakOff(Errc::Closed, goodbye->toString(), goodbye);
+  }
   finishIfAnswered(transaction);
 }
 
@@ -226,6 +245,11 @@ void ClientProtocol::finishIfAnswered(ClientTransaction& transaction) {
   if (transaction.by_bdat && !(transaction.final_reply && transaction.final_reply->positive())) {
     rset_before_mail_ = true;
   }
+  ++finished_;
+  if (transaction.final_reply) {
+    takes_groups_ |= transaction.sent_on_trust;
+    takes_more_ |= transaction.began_behind;
+  }
   for (auto it = transactions_.begin(); it != transactions_.end(); ++it) {
     if (*it == &transaction) {
       transactions_.erase(it);
@@ -235,11 +259,19 @@ void ClientProtocol::finishIfAnswered(ClientTransaction& transaction) {
   handler_.onDone(transaction);
 }
 
-bool ClientProtocol::mayStart() const {
-  if (state_ != State::Open || quit_wanted_) return false;
+// How many transactions may be under way.
+size_t ClientProtocol::depth() const {
+  if (!offer_.pipelining) return 1;
+  if (!offer_.chunking) return options_.depth;
+  return std::min(options_.chunking_depth, options_.first_chunking_depth + finished_);
+}
+
+bool ClientProtocol::mayStart() {
+  waits_for_room_ = false;
+  if (state_ != State::Open || quit_wanted_ || transactions_.size() >= depth()) return false;
   if (transactions_.empty()) return owed_.empty() || offer_.pipelining;
-  if (!offer_.pipelining) return false;
-  return transactions_.size() < (offer_.chunking ? options_.chunking_depth : options_.depth);
+  waits_for_room_ = handler_.unsentBytes() > options_.high_water_bytes;
+  return !waits_for_room_;
 }
 
 // The transaction whose commands or content are to be sent now; null if there is none.
@@ -259,6 +291,7 @@ ClientTransaction* ClientProtocol::sender() {
   if (!next) return nullptr;
   next->by_bdat = offer_.chunking;
   next->sent_without_dsn = !offer_.dsn;
+  next->began_behind = !transactions_.empty();
   // Behind a chunked content whose fate is not known yet: had it been refused, its transaction
   // would still be open, and ours would become part of it.
   const bool unsure = !transactions_.empty() && transactions_.back()->by_bdat;

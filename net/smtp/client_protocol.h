@@ -3,7 +3,8 @@
 // Bytes in, bytes out, no I/O and no clock. The state of the dialogue is the queue of replies still
 // owed (RFC 2920 section 3.1). Where the server offers PIPELINING, the next transaction's MAIL,
 // RCPT and DATA ride behind the content of the one before; with CHUNKING too, whole transactions
-// follow each other without waiting, up to a depth. One a connection, on its shard only.
+// follow each other without waiting, up to a depth that grows while they are answered. One a
+// connection, on its shard only.
 #pragma once
 
 #include <cstdint>
@@ -24,9 +25,12 @@ namespace sluice::smtp {
 enum class Expect : uint8_t { Greeting, Ehlo, Helo, Mail, Rcpt, Data, Final, Rset, Quit };
 
 struct ClientOptions {
-  std::string helo;           // our name
-  size_t depth = 2;           // transactions under way at once, with PIPELINING
-  size_t chunking_depth = 8;  // the same with CHUNKING, where they need no waiting
+  std::string helo;  // our name
+  size_t depth = 2;  // transactions under way at once, with PIPELINING
+  // The same with CHUNKING, where they need no waiting. Each one answered lets another go along, so
+  // a server that is slow or breaks off early has few of them, and a long path is soon filled.
+  size_t first_chunking_depth = 4;
+  size_t chunking_depth = 32;
   uint64_t pipelined_content_bytes = 64 * 1024;  // larger contents wait for the RCPT replies
   size_t high_water_bytes = 512 * 1024;  // of unsent content: ask for no more until it drained
 };
@@ -47,8 +51,8 @@ class ClientProtocol {
     // A transaction could start: give one, or null. It must live until onDone or abandon().
     virtual ClientTransaction* nextTransaction() = 0;
     virtual void onDone(ClientTransaction& transaction) = 0;
-    // The server will close (421) or breaks the rules: use the connection no more, then ask
-    // inFlight() what was under way.
+    // The server will close (`last_word` is its 421) or breaks the rules: use the connection no
+    // more, then ask abandon() what was under way.
     virtual void onBroken(const Error& why, const std::optional<Reply>& last_word) = 0;
     virtual void onQuitDone() = 0;
     // Content that was read back has been sent, or could not be read: outside of any call, so what
@@ -68,8 +72,12 @@ class ClientProtocol {
   const ServerOffer& offer() const { return offer_; }
   // The first word of the greeting; hostile.
   const std::string& greetingName() const { return greeting_name_; }
-  // The server offered CHUNKING but does not take it.
+  // The server offered CHUNKING, or PIPELINING, but does not take it.
   void avoidChunking() { offer_.chunking = false; }
+  void avoidPipelining() { offer_.pipelining = false; }
+  // Replies are owed to commands that went behind others, and the server has not shown yet that it
+  // takes that: if the connection fails now, PIPELINING may be why. Ask before abandon().
+  bool pipeliningInDoubt() const;
   // The oldest reply that is owed; nothing while the server owes none.
   std::optional<Expect> awaited() const;
   // Counts up with every reply taken: a deadline for the next one starts anew.
@@ -88,6 +96,7 @@ class ClientProtocol {
     Expect what;
     ClientTransaction* transaction = nullptr;
     size_t recipient = 0;
+    bool behind = false;  // sent while an earlier reply was owed
   };
 
   void owe(Expect what, ClientTransaction* transaction = nullptr, size_t recipient = 0);
@@ -99,7 +108,8 @@ class ClientProtocol {
   void finishIfAnswered(ClientTransaction& transaction);
   void breakOff(Errc code, std::string why, std::optional<Reply> last_word = std::nullopt);
 
-  bool mayStart() const;
+  bool mayStart();
+  size_t depth() const;
   ClientTransaction* sender();
   bool advance(ClientTransaction& transaction);
   void sendMail(ClientTransaction& transaction);
@@ -120,6 +130,12 @@ class ClientProtocol {
   std::deque<ClientTransaction*> transactions_;  // oldest first; only the last may be sending
   DotStuffer stuffer_;
   uint64_t replies_taken_ = 0;
+  size_t finished_ = 0;          // transactions that were answered whole
+  bool takes_groups_ = false;    // a transaction sent in one group came to its end
+  bool takes_more_ = false;      // so did one that was sent behind another
+  bool out_of_step_ = false;     // a reply did not fit what it should answer, behind others
+  bool said_goodbye_ = false;    // 421
+  bool waits_for_room_ = false;  // a transaction would start if less were unsent
   bool rset_before_mail_ = false;
   bool quit_wanted_ = false;
   bool pumping_ = false;

@@ -56,6 +56,8 @@ struct ClientTransaction {
   std::optional<Reply> final_reply;  // to the final dot, or to BDAT LAST
   bool content_ended = false;        // the final dot or the last chunk was given to the connection
   bool sent_without_dsn = false;     // the server does not pass on DSN parameters: RFC 3461 s. 5.2
+  // A part of it went behind other commands, to a server that had not shown yet that it takes that.
+  bool sent_on_trust = false;
 
   // ClientProtocol's own.
   enum class Sending : uint8_t {
@@ -71,6 +73,7 @@ struct ClientTransaction {
   size_t owed = 0;
   bool by_bdat = false;
   bool chunk_wanted = false;
+  bool began_behind = false;  // another transaction was under way
 
   bool anyRecipientTaken() const;
   bool allRecipientsAnswered() const;

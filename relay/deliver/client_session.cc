@@ -15,6 +15,7 @@ constexpr size_t kMaxAddressesTried = 10;                  // by one session, ov
 constexpr std::chrono::seconds kDataReplyTimeout{120};     // RFC 5321 section 4.5.3.2.4
 constexpr std::chrono::seconds kContentBlockTimeout{180};  // RFC 5321 section 4.5.3.2.5
 constexpr std::chrono::seconds kQuitTimeout{2};            // nothing depends on its reply
+constexpr std::chrono::milliseconds kLongPath{5};          // nearer ones answer before it matters
 constexpr size_t kSmallPieceBytes = 512;
 constexpr int kMaxUnfitInARow = 64;  // then let the loop breathe
 
@@ -51,6 +52,17 @@ ClientSession::ClientSession(DeliveryContext& context, std::shared_ptr<const Hop
 ClientSession::~ClientSession() = default;
 
 void ClientSession::start() { nextHost(); }
+
+// "mx.example.net [192.0.2.1:25]"; the address alone for a host without a name.
+std::string ClientSession::who() const {
+  const bool named = host_.name != endpoint_.address.toString();
+  return fmt::format("{}{}[{}]", named ? host_.name : "", named ? " " : "", endpoint_.toString());
+}
+
+bool ClientSession::waitsLong() const {
+  return state_ == State::Open && !deliveries_.empty() &&
+         context_.loop.now() - deliveries_.front()->started >= kLongPath;
+}
 
 void ClientSession::noteFailure(Error why) {
   if (!failure_ || weight(why.code) >= weight(failure_->code)) failure_ = std::move(why);
@@ -138,8 +150,7 @@ void ClientSession::nextAddress() {
 void ClientSession::onConnected(Result<std::unique_ptr<net::TcpStream>> stream) {
   if (!stream) {
     return hostFailed(
-        {stream.error().code, fmt::format("connect to {} [{}]: {}", host_.name,
-                                          endpoint_.toString(), stream.error().detail)});
+        {stream.error().code, fmt::format("connect to {}: {}", who(), stream.error().detail)});
   }
   stream_ = std::move(*stream);
   stream_->setHandler(this);
@@ -215,15 +226,19 @@ void ClientSession::onOpen(const smtp::ServerOffer& offer) {
     return;
   }
   context_.health.reached(endpoint_);
-  if (context_.refuses_chunking.contains(endpoint_)) protocol_->avoidChunking();
+  using Extension = HostQuirks::Extension;
+  plain_ = context_.quirks.lacks(endpoint_, Extension::Pipelining, context_.loop.now());
+  if (plain_) protocol_->avoidPipelining();
+  if (plain_ || context_.quirks.lacks(endpoint_, Extension::Chunking, context_.loop.now())) {
+    protocol_->avoidChunking();
+  }
   state_ = State::Open;
   was_open_ = true;
   owner_.onSessionOpen(*this);
 }
 
 void ClientSession::onRefused(smtp::Expect, const smtp::Reply& reply) {
-  break_ = Error{Errc::Refused, fmt::format("{} [{}] refuses: {}", host_.name, endpoint_.toString(),
-                                            reply.toString())};
+  break_ = Error{Errc::Refused, fmt::format("{} refuses: {}", who(), reply.toString())};
 }
 
 smtp::ClientTransaction* ClientSession::nextTransaction() {
@@ -255,19 +270,22 @@ void ClientSession::onDone(smtp::ClientTransaction& transaction) {
                    [&](const auto& delivery) { return delivery.get() == &transaction; });
   std::unique_ptr<Delivery> delivery = std::move(*found);
   deliveries_.erase(found);
+  ++answered_;
+  // It promised what it does not know: plainly from now on, this message too.
   if (chunkingRefused(transaction)) {
-    // It promised what it does not know: plain DATA from now on, for this message too.
     protocol_->avoidChunking();
-    if (context_.refuses_chunking.size() < HostHealth::kMaxHosts) {
-      context_.refuses_chunking.insert(endpoint_);
-    }
+    noteQuirk(HostQuirks::Extension::Chunking);
+  }
+  if (pipeliningRefused(transaction)) {
+    protocol_->avoidPipelining();
+    noteQuirk(HostQuirks::Extension::Pipelining);
   }
   owner_.onDone(*this, std::move(delivery));
 }
 
-void ClientSession::onBroken(const Error& why, const std::optional<smtp::Reply>&) {
-  break_ =
-      Error{why.code, fmt::format("{} [{}]: {}", host_.name, endpoint_.toString(), why.detail)};
+void ClientSession::onBroken(const Error& why, const std::optional<smtp::Reply>& last_word) {
+  goodbye_ = last_word && last_word->code == 421;
+  break_ = Error{why.code, fmt::format("{}: {}", who(), why.detail)};
 }
 
 void ClientSession::onQuitDone() {}  // afterActivity() sees that nothing is owed
@@ -363,8 +381,7 @@ void ClientSession::onDeadline() {
     watched_ = 0;
     return watch();
   }
-  const Error why{Errc::Timeout,
-                  fmt::format("{} [{}]: no answer in time", host_.name, endpoint_.toString())};
+  const Error why{Errc::Timeout, fmt::format("{}: no answer in time", who())};
   was_open_ ? fail(why) : hostFailed(why);
 }
 
@@ -387,19 +404,43 @@ void ClientSession::fail(const Error& why) {
   end(why);
 }
 
+void ClientSession::noteQuirk(HostQuirks::Extension extension) {
+  context_.quirks.note(endpoint_, extension, context_.loop.now());
+  const bool chunking = extension == HostQuirks::Extension::Chunking;
+  context_.log.logLimited("extension_avoided " + host_.name,
+                          {LogLevel::Warn,
+                           "extension_avoided",
+                           {{"mx", host_.name},
+                            {"address", endpoint_.toString()},
+                            {"extension", std::string(chunking ? "CHUNKING" : "PIPELINING")}}});
+}
+
+// An open connection failed: a box on the way that swallows or misanswers pipelined commands looks
+// like that. The next one does without, and shows whether that was why.
+void ClientSession::judgePipelining(const Error& failure) {
+  if (failure.code == Errc::Cancelled) return;
+  constexpr auto kPipelining = HostQuirks::Extension::Pipelining;
+  if (protocol_->pipeliningInDoubt()) {
+    noteQuirk(kPipelining);
+  } else if (plain_ && answered_ == 0) {
+    context_.quirks.forget(endpoint_, kPipelining);
+  }
+}
+
 void ClientSession::end(const std::optional<Error>& failure) {
   if (state_ == State::Ended) return;
   state_ = State::Ended;
   deadline_.cancel();
   lookup_.reset();
+  if (failure && was_open_) judgePipelining(*failure);
   if (protocol_) protocol_->abandon();
   // A host that failed us is not waited for, whatever it still sends.
   if (stream_ && failure) stream_->close();
   if (stream_) stream_->finish();
   bool oldest = true;
   for (std::unique_ptr<Delivery>& delivery : std::exchange(deliveries_, {})) {
-    const Break how{failure.value_or(Error{Errc::Closed, "connection closed"}), served_ > 1,
-                    oldest};
+    const Break how{failure.value_or(Error{Errc::Closed, "connection closed"}), answered_ > 0,
+                    oldest, goodbye_};
     oldest = false;
     owner_.onBroken(*this, std::move(delivery), how);
   }

@@ -53,6 +53,9 @@ class ClientSession final : private net::Stream::Handler, private smtp::ClientPr
   bool wasOpen() const { return was_open_; }
   bool idle() const { return state_ == State::Open && deliveries_.empty(); }
   size_t served() const { return served_; }
+  size_t underWay() const { return deliveries_.size(); }
+  // The oldest transaction under way has had no answer for a while: the path is long.
+  bool waitsLong() const;
   const std::string& hostName() const { return host_.name; }
   const Endpoint& endpoint() const { return endpoint_; }
   bool passesDsn() const { return protocol_ && protocol_->offer().dsn; }
@@ -68,6 +71,7 @@ class ClientSession final : private net::Stream::Handler, private smtp::ClientPr
   bool isOwnListener(const Endpoint& to) const;
   bool isOwnName(std::string_view name) const;
   void noteFailure(Error why);
+  std::string who() const;
 
   // net::Stream::Handler
   void onRead(std::string_view bytes) override;
@@ -91,6 +95,8 @@ class ClientSession final : private net::Stream::Handler, private smtp::ClientPr
   void onDeadline();
   Duration patienceFor(smtp::Expect what) const;
   void fail(const Error& why);
+  void judgePipelining(const Error& failure);
+  void noteQuirk(HostQuirks::Extension extension);
   void end(const std::optional<Error>& failure);
 
   DeliveryContext& context_;
@@ -112,7 +118,10 @@ class ClientSession final : private net::Stream::Handler, private smtp::ClientPr
   std::unique_ptr<net::TcpStream> stream_;
   std::unique_ptr<smtp::ClientProtocol> protocol_;
   std::deque<std::unique_ptr<Delivery>> deliveries_;  // under way, oldest first
-  size_t served_ = 0;
+  size_t served_ = 0;                                 // begun
+  size_t answered_ = 0;                               // to the end
+  bool plain_ = false;  // without PIPELINING, which the host seems not to master
+  bool goodbye_ = false;
 
   net::Deadline deadline_;
   uint64_t watched_ = 0;       // which wait the deadline is armed for

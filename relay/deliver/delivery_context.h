@@ -6,7 +6,6 @@
 #include <memory>
 #include <string>
 #include <unordered_map>
-#include <unordered_set>
 #include <vector>
 
 #include "metrics/destinations.h"
@@ -17,6 +16,7 @@
 #include "relay/deliver/connection_budget.h"
 #include "relay/deliver/delivery_metrics.h"
 #include "relay/deliver/host_health.h"
+#include "relay/deliver/host_quirks.h"
 #include "relay/log/event_log.h"
 #include "relay/route/router.h"
 
@@ -38,7 +38,7 @@ struct DeliveryContext {
   std::vector<Endpoint> own_listeners;  // mail that would go there loops
 
   HostHealth health;
-  std::unordered_set<Endpoint> refuses_chunking;  // offered it and did not know BDAT; bounded
+  HostQuirks quirks;
 
   // Ends and deferrals by destination's name, in the order of metrics::kDeliveryResults.
   using Results = std::array<uint64_t, metrics::kDeliveryResults.size()>;

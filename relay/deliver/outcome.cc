@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <utility>
+
 namespace sluice::relay {
 namespace {
 
@@ -9,8 +12,12 @@ using smtp::ClientTransaction;
 using smtp::Reply;
 using Kind = Verdict::Kind;
 
+constexpr const char* kLost = "commands were lost although PIPELINING was offered";
+
 Verdict fromReply(Kind kind, const Reply& reply) {
-  return {kind, reply.code, statusOf(reply), reply.text, true, false};
+  const std::string status = reply.status ? reply.status->toString() + " " : std::string();
+  std::string said = fmt::format("{} {}{}", reply.code, status, reply.text);
+  return {kind, reply.code, statusOf(reply), reply.text, true, std::move(said), false};
 }
 
 Verdict refusedBy(const Reply& reply) {
@@ -18,12 +25,18 @@ Verdict refusedBy(const Reply& reply) {
 }
 
 Verdict ours(Kind kind, std::string status, std::string text) {
-  return {kind, 0, std::move(status), std::move(text), false, false};
+  return {kind, 0, std::move(status), std::move(text), false, {}, false};
 }
 
 // 452 to some of the recipients, or 552 to any, means "no more in this transaction".
 bool meansTooMany(const Reply& reply, const ClientTransaction& transaction) {
   return (reply.code == 452 || reply.code == 552) && transaction.anyRecipientTaken();
+}
+
+// "What is that?" or "not now", to a command that every server knows and whose turn it was: one
+// before it was lost.
+bool outOfStep(const ClientTransaction& transaction, const Reply& reply) {
+  return transaction.sent_on_trust && (reply.code == 500 || reply.code == 502 || reply.code == 503);
 }
 
 }  // namespace
@@ -41,18 +54,31 @@ bool chunkingRefused(const ClientTransaction& transaction) {
   return code == 500 || code == 501 || code == 502 || code == 503 || code == 504;
 }
 
+bool pipeliningRefused(const ClientTransaction& transaction) {
+  if (!transaction.mail_reply) return false;
+  if (!transaction.mail_reply->positive()) return outOfStep(transaction, *transaction.mail_reply);
+  const auto& data = transaction.data_reply;
+  if (data && outOfStep(transaction, *data) && transaction.anyRecipientTaken()) return true;
+  return std::any_of(transaction.recipients.begin(), transaction.recipients.end(),
+                     [&](const smtp::ClientRecipient& recipient) {
+                       return recipient.reply && outOfStep(transaction, *recipient.reply);
+                     });
+}
+
 Verdict judge(const ClientTransaction& transaction, size_t recipient) {
   if (transaction.mail_reply && !transaction.mail_reply->positive()) {
+    if (outOfStep(transaction, *transaction.mail_reply)) return ours(Kind::Again, "4.5.0", kLost);
     return refusedBy(*transaction.mail_reply);
   }
   const auto& reply = transaction.recipients[recipient].reply;
   if (reply && !reply->positive()) {
+    if (outOfStep(transaction, *reply)) return ours(Kind::Again, "4.5.0", kLost);
     if (meansTooMany(*reply, transaction)) return ours(Kind::Again, "4.5.3", reply->text);
     Verdict verdict = refusedBy(*reply);
     // RFC 5321 section 4.5.3.1.10: 552 to RCPT is an old spelling of 452.
     if (reply->code == 552) verdict.kind = Kind::Deferred;
     if (verdict.kind == Kind::Deferred && verdict.status.starts_with('5')) {
-      verdict.status = "4.5.3";
+      verdict.status = reply->status ? "4" + verdict.status.substr(1) : "4.5.3";
     }
     return verdict;
   }
@@ -66,18 +92,24 @@ Verdict judge(const ClientTransaction& transaction, size_t recipient) {
     return refusedBy(*transaction.final_reply);
   }
   if (transaction.data_reply && transaction.data_reply->code != 354) {
+    if (outOfStep(transaction, *transaction.data_reply)) return ours(Kind::Again, "4.5.0", kLost);
     return refusedBy(*transaction.data_reply);
   }
   return ours(Kind::Again, "4.4.2", "the transaction did not come to its end");
 }
 
 Verdict judgeBroken(const ClientTransaction& transaction, size_t recipient, const Break& how) {
+  // A connection that has served enough: another one will do (a fresh one is an attempt).
+  if (how.goodbye && how.reused_connection && transaction.mail_reply &&
+      transaction.mail_reply->code == 421) {
+    return ours(Kind::Again, "4.4.2", how.why.detail);
+  }
   const bool refused = (transaction.mail_reply && !transaction.mail_reply->positive()) ||
                        (transaction.recipients[recipient].reply &&
                         !transaction.recipients[recipient].reply->positive()) ||
                        (transaction.data_reply && transaction.data_reply->code != 354);
   if (refused || transaction.final_reply) return judge(transaction, recipient);
-  if (transaction.content_ended) {
+  if (transaction.content_ended && !how.goodbye) {
     Verdict verdict =
         ours(Kind::Deferred, "4.4.2",
              "no answer to the end of data (the message may have been taken): " + how.why.detail);

@@ -23,19 +23,23 @@ struct Verdict {
   std::string status;      // "4.7.1"
   std::string text;        // the reply's text, or our own words
   bool from_peer = false;  // text is the far end's
+  std::string said;        // then: the reply as it was given, "550 5.1.1 no such user" or "550 no"
   bool ambiguous = false;  // the content was sent whole and no answer came
 };
 
 // How a transaction ended without all its replies.
 struct Break {
   Error why;
-  bool reused_connection = false;  // the connection had served before
+  bool reused_connection = false;  // the connection had carried another one to its end before
   bool oldest = true;              // it was this transaction's turn to be answered
+  bool goodbye = false;            // by a 421: what it had not answered before, it has not taken
 };
 
 // CHUNKING was offered, but BDAT is no command that the server knows: the message itself was not
 // judged.
 bool chunkingRefused(const smtp::ClientTransaction& transaction);
+// PIPELINING was offered, but the replies to a group are those of a server that lost a part of it.
+bool pipeliningRefused(const smtp::ClientTransaction& transaction);
 
 Verdict judge(const smtp::ClientTransaction& transaction, size_t recipient);
 Verdict judgeBroken(const smtp::ClientTransaction& transaction, size_t recipient, const Break& how);

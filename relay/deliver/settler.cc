@@ -43,8 +43,7 @@ double randomFraction() {
 
 std::string lastReply(const Verdict& verdict, const AttemptPlace& place) {
   if (!verdict.from_peer) return verdict.text;
-  return fmt::format("{} [{}]: {} {} {}", place.mx, place.address, verdict.code, verdict.status,
-                     verdict.text);
+  return fmt::format("{} [{}]: {}", place.mx, place.address, verdict.said);
 }
 
 // RFC 3464 wants an address, which has no port.
@@ -62,7 +61,7 @@ RecipientReport reportOf(uint16_t recipient, RecipientReport::Action action, con
   if (verdict.from_peer) {
     report.remote_mta = place.mx;
     report.remote_address = addressOnly(place.address);
-    report.diagnostic = fmt::format("{} {} {}", verdict.code, verdict.status, verdict.text);
+    report.diagnostic = verdict.said;
   } else {
     report.diagnostic = verdict.text;
   }

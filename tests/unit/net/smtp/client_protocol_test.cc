@@ -50,6 +50,7 @@ struct Conversation : testing::Test, ClientProtocol::Handler {
   std::optional<Error> broken;
   bool quit_done = false;
   int content_came = 0;
+  size_t unsent = 0;
   std::unique_ptr<ClientProtocol> protocol;
 
   void begin(ClientOptions options = {}) {
@@ -68,7 +69,7 @@ struct Conversation : testing::Test, ClientProtocol::Handler {
 
   void send(std::string_view bytes) override { out.append(bytes); }
   void send(Slice slice) override { out.append(slice.bytes); }
-  size_t unsentBytes() const override { return 0; }
+  size_t unsentBytes() const override { return unsent; }
   void onOpen(const ServerOffer& offer) override { opened = offer; }
   void onRefused(Expect, const Reply& reply) override { refused = reply; }
   ClientTransaction* nextTransaction() override {
@@ -220,6 +221,86 @@ TEST_F(Conversation, KeepsSeveralTransactionsInFlightWithChunking) {
   say("250 ok\r\n250 ok\r\n250 2.0.0 one\r\n");
   EXPECT_EQ(done.size(), 1u);
   EXPECT_THAT(take(), HasSubstr("BDAT 6 LAST\r\nfour\r\n"));
+}
+
+// A slow server is not stuffed, one that answers has more and more under way.
+TEST_F(Conversation, SendsMoreAtOnceTheMoreWasAnswered) {
+  openWith(kChunking);
+  std::vector<std::unique_ptr<Letter>> many;
+  for (int i = 0; i < 200; ++i) {
+    many.push_back(std::make_unique<Letter>(std::vector<std::string>{"a@example.net"}, "x\r\n"));
+    letters.push_back(many.back().get());
+  }
+  protocol->pump();
+  EXPECT_EQ(protocol->transactionsUnderWay(), 4u);
+  say("250 ok\r\n250 ok\r\n250 2.0.0 one\r\n");
+  EXPECT_EQ(protocol->transactionsUnderWay(), 5u);
+  for (int i = 0; i < 60; ++i) say("250 reset\r\n250 ok\r\n250 ok\r\n250 2.0.0 taken\r\n");
+  EXPECT_EQ(done.size(), 61u);
+  EXPECT_EQ(protocol->transactionsUnderWay(), 32u);
+}
+
+TEST_F(Conversation, BeginsNoMoreWhileMuchIsUnsent) {
+  openWith(kChunking);
+  Letter first({"a@example.net"}, "one\r\n"), second({"b@example.net"}, "two\r\n");
+  letters = {&first, &second};
+  unsent = 600 * 1024;
+  protocol->pump();
+  EXPECT_EQ(protocol->transactionsUnderWay(), 1u);
+  EXPECT_TRUE(protocol->waitsForRoom());
+  unsent = 0;
+  protocol->pump();
+  EXPECT_EQ(protocol->transactionsUnderWay(), 2u);
+  EXPECT_FALSE(protocol->waitsForRoom());
+}
+
+TEST_F(Conversation, DoubtsPipeliningUntilAGroupWasAnswered) {
+  openWith(kPipelining);
+  Letter first({"a@example.net"}, "one\r\n"), second({"b@example.net"}, "two\r\n"),
+      third({"c@example.net"}, "three\r\n");
+  letters = {&first};
+  EXPECT_FALSE(protocol->pipeliningInDoubt());
+  protocol->pump();
+  EXPECT_TRUE(protocol->pipeliningInDoubt());
+  say("250 ok\r\n250 ok\r\n");
+  EXPECT_TRUE(protocol->pipeliningInDoubt());  // DATA is owed, and went with the others
+  say("354 go\r\n");
+  EXPECT_FALSE(protocol->pipeliningInDoubt());
+  say("250 taken\r\n");
+  letters = {&second, &third};
+  protocol->pump();
+  EXPECT_FALSE(protocol->pipeliningInDoubt());  // a group is nothing new
+  say("250 ok\r\n250 ok\r\n354 go\r\n");
+  EXPECT_TRUE(protocol->pipeliningInDoubt());  // a transaction behind the content is
+  say("250 taken\r\n");
+  EXPECT_TRUE(protocol->pipeliningInDoubt());
+  say("250 ok\r\n250 ok\r\n354 go\r\n");
+  say("250 taken\r\n");
+  EXPECT_EQ(done.size(), 3u);
+  EXPECT_FALSE(protocol->pipeliningInDoubt());
+}
+
+TEST_F(Conversation, DoubtsPipeliningWhenRepliesAreOutOfStepButNotAfterA421) {
+  for (const char* odd : {"354 go\r\n", "421 4.3.2 closing\r\n"}) {
+    broken.reset();
+    openWith(kPipelining);
+    Letter letter({"a@example.net"}, "x\r\n");
+    letters = {&letter};
+    protocol->pump();
+    say("250 ok\r\n");
+    say(odd);
+    ASSERT_TRUE(broken) << odd;
+    EXPECT_EQ(protocol->pipeliningInDoubt(), odd[0] == '3') << odd;
+  }
+}
+
+TEST_F(Conversation, SendsOneCommandAtATimeOncePipeliningIsAvoided) {
+  openWith(kPipelining);
+  protocol->avoidPipelining();
+  Letter letter({"a@example.net"}, "x\r\n");
+  letters = {&letter};
+  protocol->pump();
+  EXPECT_EQ(take(), "MAIL FROM:<sender@example.org> SIZE=3\r\n");
 }
 
 TEST_F(Conversation, SendsALargeChunkOnlyWhenSomebodyWantsIt) {

@@ -116,7 +116,7 @@ INSTANTIATE_TEST_SUITE_P(
                         {"250 ok", {"552 5.2.2 full"}, "503 x", nullptr},
                         0,
                         Kind::Deferred,
-                        "4.5.3"},
+                        "4.2.2"},
                     Row{"DATA for now",
                         {"250 ok", {"250 ok"}, "451 4.3.0 disk", nullptr},
                         0,
@@ -138,6 +138,16 @@ INSTANTIATE_TEST_SUITE_P(
                         Kind::Bounced,
                         "5.3.4"}));
 
+// Reports repeat what the server said, not what we made of it.
+TEST(FarEnd, IsRepeatedWordForWord) {
+  const auto said = [](const char* line) {
+    return judge(after({"250 ok", {line}, nullptr, nullptr}), 0).said;
+  };
+  EXPECT_EQ(said("550 5.1.1 no such user"), "550 5.1.1 no such user");
+  EXPECT_EQ(said("550 no"), "550 no");
+  EXPECT_EQ(said("552 5.2.2 full"), "552 5.2.2 full");
+}
+
 TEST(BrokenTransaction, IsAmbiguousOnceTheContentWasSent) {
   smtp::ClientTransaction transaction = after({"250 ok", {"250 ok"}, "354 go", nullptr});
   transaction.content_ended = true;
@@ -146,6 +156,40 @@ TEST(BrokenTransaction, IsAmbiguousOnceTheContentWasSent) {
   EXPECT_EQ(verdict.kind, Kind::Deferred);
   EXPECT_TRUE(verdict.ambiguous);
   EXPECT_EQ(verdict.status, "4.4.2");
+}
+
+// RFC 5321 section 3.8: a server that says 421 closes the connection and does nothing more.
+TEST(BrokenTransaction, WasNotTakenIfTheServerHadSaidGoodbyeBefore) {
+  smtp::ClientTransaction sent = after({nullptr, {nullptr}, nullptr, nullptr});
+  sent.content_ended = true;
+  const Error closing{Errc::Closed, "421 too many messages"};
+  const Verdict verdict = judgeBroken(sent, 0, {closing, true, false, true});
+  EXPECT_EQ(verdict.kind, Kind::Again);
+  EXPECT_FALSE(verdict.ambiguous);
+  const smtp::ClientTransaction refused =
+      after({"421 too many messages", {nullptr}, nullptr, nullptr});
+  EXPECT_EQ(judgeBroken(refused, 0, {closing, true, true, true}).kind, Kind::Again);
+  // A host that says so to the first message of a connection has no room for it.
+  EXPECT_EQ(judgeBroken(refused, 0, {closing, false, true, true}).kind, Kind::Deferred);
+}
+
+TEST(PipelinedTransaction, IsTriedAgainPlainlyIfAPartOfItWasLost) {
+  for (const Said& said : {Said{"503 5.5.1 what", {"503 5.5.1 what"}, "503 5.5.1 what", nullptr},
+                           Said{"250 ok", {"503 5.5.1 need MAIL"}, "503 5.5.1 need RCPT", nullptr},
+                           Said{"250 ok", {"250 ok"}, "500 5.5.2 unknown", nullptr}}) {
+    smtp::ClientTransaction transaction = after(said);
+    EXPECT_FALSE(pipeliningRefused(transaction));
+    EXPECT_EQ(judge(transaction, 0).kind, Kind::Bounced);
+    transaction.sent_on_trust = true;
+    EXPECT_TRUE(pipeliningRefused(transaction));
+    EXPECT_EQ(judge(transaction, 0).kind, Kind::Again);
+  }
+  // 503 to DATA is right where nobody was taken.
+  smtp::ClientTransaction transaction =
+      after({"250 ok", {"550 5.1.1 who"}, "503 5.5.1 no recipients", nullptr});
+  transaction.sent_on_trust = true;
+  EXPECT_FALSE(pipeliningRefused(transaction));
+  EXPECT_EQ(judge(transaction, 0).kind, Kind::Bounced);
 }
 
 TEST(BrokenTransaction, KeepsWhatTheServerHadSaidBefore) {

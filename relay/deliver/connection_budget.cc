@@ -22,24 +22,36 @@ void DestinationBudget::setLimits(int max_connections, Rate rate) {
 
 bool DestinationBudget::tryLease() {
   int leased = leased_.load(std::memory_order_relaxed);
-  while (leased < max_.load(std::memory_order_relaxed)) {
+  while (leased + promised_->load(std::memory_order_relaxed) <
+         max_.load(std::memory_order_relaxed)) {
     if (leased_.compare_exchange_weak(leased, leased + 1, std::memory_order_acq_rel)) return true;
   }
   return false;
 }
 
 void DestinationBudget::giveBack() {
+  // First promised, then free: else whoever gives it back is the first to take it again.
+  const bool told = contested() && promiseNext();
   leased_.fetch_sub(1, std::memory_order_acq_rel);
-  if (!contested()) return;
+  if (!told && contested()) promiseNext();  // came to the line meanwhile
+}
+
+// Tells the first in line; false if there is nobody.
+bool DestinationBudget::promiseNext() {
   std::pair<net::Loop*, Task> next{nullptr, nullptr};
   {
     const std::lock_guard lock(mutex_);
-    if (line_.empty()) return;
+    if (line_.empty()) return false;
     next = std::move(line_.front());
     line_.pop_front();
     waiting_.fetch_sub(1, std::memory_order_relaxed);
+    promised_->fetch_add(1, std::memory_order_relaxed);
   }
-  next.first->post(std::move(next.second));
+  next.first->post([promised = promised_, task = std::move(next.second)]() mutable {
+    promised->fetch_sub(1, std::memory_order_relaxed);
+    task();
+  });
+  return true;
 }
 
 void DestinationBudget::waitForLease(net::Loop& loop, Task task) {

@@ -28,7 +28,8 @@ class DestinationBudget {
   int leased() const { return leased_.load(std::memory_order_relaxed); }
   // Somebody waits: give up a connection after a fair share of work.
   bool contested() const { return waiting_.load(std::memory_order_relaxed) > 0; }
-  // Posts `task` to `loop` once when a lease may be had.
+  // Posts `task` to `loop` once when a lease may be had; one that is given back is kept for it
+  // until then.
   void waitForLease(net::Loop& loop, Task task);
 
   // Takes the right to send one message; if there is none yet, the time until there may be.
@@ -37,9 +38,12 @@ class DestinationBudget {
   void setLimits(int max_connections, Rate rate);
 
  private:
+  bool promiseNext();
   std::atomic<int> leased_{0};
   std::atomic<int> max_;
   std::atomic<int> waiting_{0};
+  // Leases kept for who was told, until they hear of it.
+  std::shared_ptr<std::atomic<int>> promised_ = std::make_shared<std::atomic<int>>(0);
   std::atomic<bool> limited_{false};
   std::mutex mutex_;  // guards what follows
   std::deque<std::pair<net::Loop*, Task>> line_;

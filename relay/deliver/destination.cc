@@ -16,6 +16,10 @@ constexpr std::chrono::milliseconds kSharePeriod{50};  // at which idle connecti
 constexpr std::chrono::milliseconds kQuickHost{5};
 constexpr size_t kMessagesBehindEachOther = 4;
 constexpr std::chrono::milliseconds kPatience{20};  // with a quick host that became slow
+constexpr size_t kShallow = 8;  // transactions under way on a connection if work is scarce
+constexpr std::chrono::milliseconds kTopUpPeriod{8};
+constexpr std::chrono::seconds kYieldPatience{1};
+constexpr size_t kKeysLookedAt = 32;
 constexpr size_t kFairShare = 100;  // messages by a connection while other shards wait for one
 
 }  // namespace
@@ -35,6 +39,7 @@ Destination::Destination(DeliveryContext& context, Settler& settler,
     wake();
     impatient_ = false;
   });
+  top_up_.onDue([this] { topUp(); });
   share_.onDue([this] { shareIdle(); });
 }
 
@@ -57,6 +62,14 @@ void Destination::forgetReady(const queue::QueueKey& key) {
   ready_keys_.erase(std::find(ready_keys_.begin(), ready_keys_.end(), key));
 }
 
+void Destination::forgetEmpty() {
+  std::erase_if(ready_keys_, [this](const queue::QueueKey& key) {
+    if (context_.queue.readyGroups(key) > 0) return false;
+    is_ready_.erase(key);
+    return true;
+  });
+}
+
 void Destination::wake() {
   if (draining_ || resting() || ready_keys_.empty() || token_.armed()) return;
   // Idle connections first, the last used one first; pumping one may change the list.
@@ -68,6 +81,26 @@ void Destination::wake() {
     session->pump();
   }
   openSessions();
+  if (!ready_keys_.empty() && sessions_.size() > connecting_ && !top_up_.armed()) {
+    top_up_.arm(context_.loop.deadlines(), kTopUpPeriod);
+  }
+}
+
+// Over a long path the next answer is far away: what came meanwhile rides behind what is under way.
+void Destination::topUp() {
+  if (draining_ || resting() || ready_keys_.empty() || token_.armed()) return;
+  if (sessions_.size() == connecting_) return;
+  std::vector<ClientSession*> sessions;
+  for (const auto& session : sessions_) {
+    if (session->underWay() < kShallow && session->waitsLong()) sessions.push_back(session.get());
+  }
+  top_up_.arm(context_.loop.deadlines(), kTopUpPeriod);
+  std::sort(sessions.begin(), sessions.end(),
+            [](const auto* a, const auto* b) { return a->underWay() < b->underWay(); });
+  for (ClientSession* session : sessions) {
+    if (ready_keys_.empty() || token_.armed()) return;
+    session->pump();
+  }
 }
 
 // How many connections are to be busy with so many messages.
@@ -85,6 +118,18 @@ size_t Destination::backlog() const {
   if (ready_keys_.empty()) return 0;
   if (ready_keys_.size() > 1) return ready_keys_.size();
   return context_.queue.readyGroups(ready_keys_.front());
+}
+
+// Many transactions behind each other on one connection are for a backlog: what few there are go
+// side by side.
+bool Destination::mayGoDeeper(const ClientSession& session) const {
+  if (session.underWay() < kShallow) return true;
+  const auto enough = static_cast<size_t>(window_);
+  size_t waiting = 0;
+  for (size_t i = 0; i < std::min(ready_keys_.size(), kKeysLookedAt) && waiting < enough; ++i) {
+    waiting += context_.queue.readyGroups(ready_keys_[i]);
+  }
+  return waiting >= enough;
 }
 
 void Destination::openSessions() {
@@ -110,13 +155,18 @@ void Destination::trustTheBusy() {
 
 bool Destination::openOne() {
   if (!budget_->tryLease()) {
-    // Without a connection of our own our mail would wait for ever: stand in line for one.
-    if (sessions_.empty() && !waiting_for_lease_) {
+    // With less than our share our mail would wait behind another shard's: stand in line.
+    if (sessions_.size() < fairShare() && !waiting_for_lease_) {
       waiting_for_lease_ = true;
-      budget_->waitForLease(context_.loop, [this, alive = std::weak_ptr<char>(alive_)] {
-        if (alive.expired()) return;
-        waiting_for_lease_ = false;
-        wake();
+      budget_->waitForLease(context_.loop, [this, alive = std::weak_ptr<char>(alive_),
+                                            line = std::weak_ptr<DestinationBudget>(budget_)] {
+        if (!alive.expired()) {
+          waiting_for_lease_ = false;
+          wake();
+        }
+        // One that we do not want any more is the next one's.
+        const auto budget = line.lock();
+        if (budget && budget->contested() && budget->tryLease()) budget->giveBack();
       });
     }
     return false;
@@ -129,12 +179,31 @@ bool Destination::openOne() {
   return true;
 }
 
-bool Destination::mustYield(const ClientSession& session) const {
-  return budget_->contested() && session.served() >= kFairShare;
+// What of the limit is ours when every shard that has work for these hosts wants as much.
+size_t Destination::fairShare() const {
+  const auto shards = static_cast<size_t>(std::max(1L, budget_.use_count()));
+  return std::max<size_t>(1, static_cast<size_t>(hops_->limits.max_connections) / shards);
+}
+
+bool Destination::mustYield(const ClientSession& session) {
+  if (!budget_->contested()) {
+    yielding_ = nullptr;
+    return false;
+  }
+  if (yielding_ == &session) return true;
+  const bool rich = sessions_.size() > fairShare() ||
+                    budget_.use_count() > static_cast<long>(hops_->limits.max_connections);
+  if (!rich || session.served() < kFairShare) return false;
+  // One at a time, unless that one hangs: all of them would reconnect otherwise.
+  const SteadyTime now = context_.loop.now();
+  if (yielding_ && now - yielding_since_ < kYieldPatience) return false;
+  yielding_ = &session;
+  yielding_since_ = now;
+  return true;
 }
 
 std::unique_ptr<Delivery> Destination::nextDelivery(ClientSession& session, size_t max_recipients) {
-  if (draining_ || mustYield(session)) return nullptr;
+  if (draining_ || mustYield(session) || !mayGoDeeper(session)) return nullptr;
   for (size_t skipped = 0; skipped < ready_keys_.size();) {
     queue::QueueKey key = std::move(ready_keys_.front());
     ready_keys_.pop_front();
@@ -198,10 +267,8 @@ AttemptPlace Destination::place(const ClientSession* session) const {
 void Destination::settle(ClientSession& session, std::unique_ptr<Delivery> delivery,
                          const std::vector<RecipientVerdict>& verdicts) {
   for (const RecipientVerdict& one : verdicts) {
-    if (!one.verdict.text.empty()) last_reply_ = one.verdict.text;
-    if (one.verdict.code != 0) {
-      last_reply_ = fmt::format("{} {} {}", one.verdict.code, one.verdict.status, one.verdict.text);
-    }
+    const std::string& words = one.verdict.from_peer ? one.verdict.said : one.verdict.text;
+    if (!words.empty()) last_reply_ = words;
   }
   settler_.settle(delivery->releaseWork(), verdicts, place(&session));
 }
@@ -246,6 +313,7 @@ void Destination::shrink() { window_ = std::max(1.0, window_ / 2); }
 void Destination::onEnd(ClientSession& session, const std::optional<Error>& failure) {
   if (!session.wasOpen()) --connecting_;
   std::erase(idle_, &session);
+  if (yielding_ == &session) yielding_ = nullptr;
   const auto found = std::find_if(sessions_.begin(), sessions_.end(),
                                   [&](const auto& one) { return one.get() == &session; });
   // Calls of the session may be on the stack: it goes on the next turn.
@@ -276,6 +344,7 @@ void Destination::onEnd(ClientSession& session, const std::optional<Error>& fail
   context_.loop.defer([this, wake_again, alive = std::weak_ptr<char>(alive_)] {
     if (alive.expired()) return;
     if (wake_again) wake();
+    if (sessions_.empty() && !resting()) forgetEmpty();
     if (!used()) parent_.onUnused(*this);
   });
 }

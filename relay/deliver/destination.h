@@ -62,6 +62,8 @@ class Destination final : private ClientSession::Owner {
   bool used() const { return !sessions_.empty() || !ready_keys_.empty() || resting(); }
   const std::deque<queue::QueueKey>& readyKeys() const { return ready_keys_; }
   void forgetReady(const queue::QueueKey& key);
+  // Keys whose work has ended or gone elsewhere meanwhile.
+  void forgetEmpty();
   std::string stateName() const;
   AttemptPlace place(const ClientSession* session) const;
 
@@ -78,17 +80,20 @@ class Destination final : private ClientSession::Owner {
   void onEnd(ClientSession& session, const std::optional<Error>& failure) override;
 
   void openSessions();
+  void topUp();
   void shareIdle();
   bool openOne();
   size_t backlog() const;
   size_t connectionsWorth(size_t waiting) const;
   void trustTheBusy();
   void notePace(Duration took);
+  bool mayGoDeeper(const ClientSession& session) const;
   void settle(ClientSession& session, std::unique_ptr<Delivery> delivery,
               const std::vector<RecipientVerdict>& verdicts);
   void grow();
   void shrink();
-  bool mustYield(const ClientSession& session) const;
+  size_t fairShare() const;
+  bool mustYield(const ClientSession& session);
 
   DeliveryContext& context_;
   Settler& settler_;
@@ -106,6 +111,8 @@ class Destination final : private ClientSession::Owner {
   Duration pace_ = Duration::max();  // of one transaction, of late
   unsigned failures_ = 0;            // in a row, of the whole destination
   unsigned breaks_in_a_row_ = 0;
+  SteadyTime yielding_since_{};
+  const ClientSession* yielding_ = nullptr;  // goes to another shard when it is done; one at a time
   bool draining_ = false;
   bool waiting_for_lease_ = false;
   bool impatient_ = false;  // what waits has waited for busy connections long enough
@@ -113,8 +120,9 @@ class Destination final : private ClientSession::Owner {
   std::string rest_reason_;
   SteadyTime rests_until_{};
   net::Deadline rest_;
-  net::Deadline share_;     // looks whether others wait for an idle connection
   net::Deadline patience_;  // for busy connections to come to what waits
+  net::Deadline top_up_;    // looks whether what is under way waits for a far answer
+  net::Deadline share_;     // looks whether others wait for an idle connection
   net::Deadline token_;     // the rate allows the next message then
   std::shared_ptr<char> alive_ = std::make_shared<char>();
 };

@@ -12,9 +12,8 @@ namespace sluice::relay {
 namespace {
 
 constexpr int kSlice = 100;  // Works settled in one turn of the loop
-constexpr size_t kMaxIdleKeysOfDestination = 64;
 constexpr std::chrono::seconds kUnroutableRest{60};
-constexpr std::chrono::seconds kSuspendedSweep{30};
+constexpr std::chrono::seconds kTidyPeriod{30};
 
 bool permanent(Errc code) {
   return judgeUnreachable(Error{code, ""}).kind == Verdict::Kind::Bounced;
@@ -28,8 +27,8 @@ std::string domainOfWork(const queue::Work& work) {
 }  // namespace
 
 Dispatcher::Dispatcher(DeliveryContext& context) : context_(context), settler_(context) {
-  suspended_sweep_.onDue([this] { sweepSuspended(); });
-  suspended_sweep_.arm(context_.loop.deadlines(), kSuspendedSweep);
+  tidy_.onDue([this] { tidy(); });
+  tidy_.arm(context_.loop.deadlines(), kTidyPeriod);
 }
 
 Dispatcher::~Dispatcher() = default;
@@ -108,21 +107,37 @@ void Dispatcher::attach(KeyRecord& record, std::shared_ptr<const HopSet> hops) {
                                          static_cast<Destination::Parent&>(*this));
   }
   if (record.destination && record.destination != slot.get()) {
-    attached_[record.destination].erase(key);
+    attached_[record.destination].keys.erase(key);
     record.destination->forgetReady(key);
   }
   record.destination = slot.get();
-  std::set<queue::QueueKey>& keys = attached_[slot.get()];
-  keys.insert(key);
-  const bool one_domain = keys.size() == 1 && !isSmartHostKey(key);
-  slot->setName(destinationName(one_domain ? key : std::string(), hops->host_names));
   Destination& destination = *slot;
+  Attached& attached = attached_[&destination];
+  attached.keys.insert(key);
+  const bool one_domain = attached.keys.size() == 1 && !isSmartHostKey(key);
+  destination.setName(destinationName(one_domain ? key : std::string(), hops->host_names));
+  if (attached.keys.size() >= attached.prune_at) prune(destination, attached, key);
   if (destination.resting()) {
     record.why = destination.restReason();
     record.no_way_round = !goElsewhere(key, *hops->connector);
     return;
   }
   if (!isSuspended(key, &destination)) destination.addReady(key);
+}
+
+// A destination that is always busy may serve any number of domains in turn.
+void Dispatcher::prune(Destination& destination, Attached& attached, const queue::QueueKey& but) {
+  destination.forgetEmpty();
+  std::erase_if(attached.keys, [&](const queue::QueueKey& key) {
+    if (key == but || context_.queue.readyGroups(key) > 0) return false;
+    const auto record = keys_.find(key);
+    if (record != keys_.end() && record->second->destination == &destination) {
+      record->second->destination = nullptr;
+      dropIfUnused(key);
+    }
+    return true;
+  });
+  attached.prune_at = std::max(kFirstPrune, attached.keys.size() * 2);
 }
 
 void Dispatcher::onLookupFailed(KeyRecord& record, const Error& why) {
@@ -148,7 +163,9 @@ Duration Dispatcher::restTime(unsigned failures, const DeliveryLimits& limits) c
 void Dispatcher::restKey(KeyRecord& record, Duration rest, const Error& why) {
   record.why = why.detail;
   record.rests_until = context_.loop.now() + std::chrono::duration_cast<SteadyTime::duration>(rest);
-  record.rest.onDue([this, key = record.key] { onReady(key); });
+  record.rest.onDue([this, key = record.key] {
+    context_.queue.readyGroups(key) > 0 ? onReady(key) : dropIfUnused(key);
+  });
   record.rest.arm(context_.loop.deadlines(), rest);
   sweep(record.key);
 }
@@ -182,6 +199,15 @@ void Dispatcher::onUnreachable(Destination& destination, const Error& why) {
                             {"reason", reason.detail}}});
 }
 
+// The key's mail goes by a later connector until the one that failed has had its rest.
+void Dispatcher::takeLevel(KeyRecord& record, size_t level, const SendConfig& failed) {
+  const bool noted = record.level_until > context_.loop.now();
+  record.level = level;
+  record.level_until = context_.loop.now() +
+                       std::chrono::duration_cast<SteadyTime::duration>(failed.limits.host_backoff);
+  if (!noted) levelled_.emplace_back(record.level_until, record.key);
+}
+
 // The next connector for this key, if the routes have one; false if there is none.
 bool Dispatcher::goElsewhere(const queue::QueueKey& key, const SendConfig& failed) {
   if (isSmartHostKey(key)) return moveToNext(key, failed);
@@ -191,9 +217,7 @@ bool Dispatcher::goElsewhere(const queue::QueueKey& key, const SendConfig& faile
   if (at == routes->connectors.end() || at + 1 == routes->connectors.end()) return false;
   KeyRecord& record = recordOf(key);
   if (record.destination) record.destination->forgetReady(key);
-  record.level = static_cast<size_t>(at + 1 - routes->connectors.begin());
-  record.level_until = context_.loop.now() +
-                       std::chrono::duration_cast<SteadyTime::duration>(failed.limits.host_backoff);
+  takeLevel(record, static_cast<size_t>(at + 1 - routes->connectors.begin()), failed);
   resolve(record);
   return true;
 }
@@ -216,10 +240,7 @@ bool Dispatcher::moveToNext(const queue::QueueKey& key, const SendConfig& failed
     if (next.route == Route::SmartHost) {
       to = "=" + next.name;
     } else {
-      KeyRecord& record = recordOf(domain);
-      record.level = static_cast<size_t>(at + 1 - routes->connectors.begin());
-      record.level_until = context_.loop.now() + std::chrono::duration_cast<SteadyTime::duration>(
-                                                     failed.limits.host_backoff);
+      takeLevel(recordOf(domain), static_cast<size_t>(at + 1 - routes->connectors.begin()), failed);
     }
     settler_.moveTo(std::move(work), to);
     moved = true;
@@ -273,11 +294,12 @@ void Dispatcher::deferOne(const queue::QueueKey& key, const Error& why, const At
 
 void Dispatcher::onRested(Destination& destination) {
   // A connection that fails would be told the reason anew; keys are looked up again if they
-  // expired.
-  const std::set<queue::QueueKey> keys = attached_[&destination];
+  // expired. Those whose messages are all deferred meanwhile ask for nothing.
+  destination.forgetEmpty();
+  const std::set<queue::QueueKey> keys = attached_[&destination].keys;
   for (const queue::QueueKey& key : keys) {
     recordOf(key).no_way_round = false;
-    onReady(key);
+    if (context_.queue.readyGroups(key) > 0) onReady(key);
   }
   destination.wake();
   if (!destination.used()) onUnused(destination);
@@ -287,7 +309,7 @@ void Dispatcher::onUnused(Destination& destination) {
   context_.loop.defer([this, identity = destination.hops().identity] {
     const auto found = destinations_.find(identity);
     if (found == destinations_.end() || found->second->used()) return;
-    for (const queue::QueueKey& key : attached_[found->second.get()]) {
+    for (const queue::QueueKey& key : attached_[found->second.get()].keys) {
       const auto record = keys_.find(key);
       if (record == keys_.end()) continue;
       record->second->destination = nullptr;
@@ -319,10 +341,23 @@ void Dispatcher::sweep(const queue::QueueKey& key) {
   context_.queue.sweepOverdue(key, notice_before, now - config.lifetime);
 }
 
+void Dispatcher::tidy() {
+  tidy_.arm(context_.loop.deadlines(),
+            std::min<Duration>(
+                kTidyPeriod, context_.config->queue.lifetime / 4 + std::chrono::milliseconds(100)));
+  while (!levelled_.empty() && levelled_.front().first <= context_.loop.now()) {
+    const queue::QueueKey key = std::move(levelled_.front().second);
+    levelled_.pop_front();
+    const auto found = keys_.find(key);
+    if (found == keys_.end()) continue;
+    const SteadyTime until = found->second->level_until;
+    if (until > context_.loop.now()) levelled_.emplace_back(until, key);
+    dropIfUnused(key);
+  }
+  sweepSuspended();
+}
+
 void Dispatcher::sweepSuspended() {
-  suspended_sweep_.arm(context_.loop.deadlines(),
-                       std::min<Duration>(kSuspendedSweep, context_.config->queue.lifetime / 4 +
-                                                               std::chrono::milliseconds(100)));
   if (suspended_.empty() || draining_) return;
   for (const queue::QueueKey& key : context_.queue.readyKeys()) {
     const auto found = keys_.find(key);

@@ -6,10 +6,12 @@
 // deferred to say why; permanent failures of the look-up bounce what waits, a slice at a time.
 #pragma once
 
+#include <deque>
 #include <memory>
 #include <set>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "queue/queue.h"
@@ -64,19 +66,29 @@ class Dispatcher final : public queue::QueueListener,
     net::Deadline rest;
   };
 
+  // The keys whose mail goes to a destination.
+  struct Attached {
+    std::set<queue::QueueKey> keys;
+    size_t prune_at = kFirstPrune;  // those without work are dropped then
+  };
+  static constexpr size_t kFirstPrune = 1000;
+
   static bool isSmartHostKey(const queue::QueueKey& key) { return key.starts_with('='); }
   KeyRecord& recordOf(const queue::QueueKey& key);
   void resolve(KeyRecord& record);
   void onHops(const queue::QueueKey& key, Result<std::shared_ptr<const HopSet>> hops);
   void attach(KeyRecord& record, std::shared_ptr<const HopSet> hops);
+  void prune(Destination& destination, Attached& attached, const queue::QueueKey& but);
   void onLookupFailed(KeyRecord& record, const Error& why);
   void restKey(KeyRecord& record, Duration rest, const Error& why);
+  void takeLevel(KeyRecord& record, size_t level, const SendConfig& failed);
   bool goElsewhere(const queue::QueueKey& key, const SendConfig& failed);
   bool moveToNext(const queue::QueueKey& key, const SendConfig& failed);
   void rerouteAll(const queue::QueueKey& key);
   void bounceAll(const queue::QueueKey& key, const Error& why, const AttemptPlace& place);
   void deferOne(const queue::QueueKey& key, const Error& why, const AttemptPlace& place);
   void sweep(const queue::QueueKey& key);
+  void tidy();
   void sweepSuspended();
   bool isSuspended(const queue::QueueKey& key, const Destination* destination) const;
   bool matches(const std::string& name, const queue::QueueKey& key,
@@ -96,9 +108,11 @@ class Dispatcher final : public queue::QueueListener,
   Settler settler_;
   std::unordered_map<queue::QueueKey, std::unique_ptr<KeyRecord>> keys_;
   std::unordered_map<std::string, std::unique_ptr<Destination>> destinations_;  // by identity
-  std::unordered_map<const Destination*, std::set<queue::QueueKey>> attached_;
+  std::unordered_map<const Destination*, Attached> attached_;
+  std::deque<std::pair<SteadyTime, queue::QueueKey>>
+      levelled_;  // keys with a level, and until when
   std::set<std::string> suspended_;
-  net::Deadline suspended_sweep_;
+  net::Deadline tidy_;
   bool draining_ = false;
   Task drained_;
 };

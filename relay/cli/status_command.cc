@@ -23,6 +23,8 @@ void printStatus(const CliContext& context, const ordered_json& status) {
   if (!ready) out << ", " << printable(memberText(status, "why_not_ready"));
   out << "\nup " << shortDuration(std::chrono::seconds(memberCount(status, "uptime"))) << ", "
       << memberText(status, "shards") << " shards\n";
+  const auto store = status.find("store");
+  const bool counted = store != status.end() && store->is_object() && memberFlag(*store, "counted");
   out << memberText(status, "messages") << " messages in the queue";
   if (const std::string oldest = memberAge(status, "oldest"); !oldest.empty()) {
     out << ", the oldest " << oldest << " old";
@@ -36,7 +38,8 @@ void printStatus(const CliContext& context, const ordered_json& status) {
     out << (first ? "" : ", ") << memberText(recipients, state) << ' ' << state;
     first = false;
   }
-  out << '\n';
+  out << (counted ? "\n"
+                  : "\nstill counting what was queued before the start: there may be more\n");
 }
 
 void showStatus(CliContext& context, const AdminOptions& options) {

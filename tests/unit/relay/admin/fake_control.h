@@ -20,6 +20,7 @@ class FakeControl final : public Control {
     RelayStatus status;
     status.version = "1.2.3";
     status.ready = ready.ready;
+    status.store.walk_complete = counted;
     return status;
   }
   Result<std::vector<QueueStatus>> queues() override {
@@ -96,6 +97,7 @@ class FakeControl final : public Control {
   }
 
   Readiness ready{true, ""};
+  bool counted = false;  // whether all counts are exact
   std::vector<QueueStatus> queue_list;
   MessageListing listing;
   std::optional<Error> error;

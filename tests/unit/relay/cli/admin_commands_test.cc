@@ -136,6 +136,10 @@ TEST_F(AdminCommands, DestinationsAreSuspendedAndResumed) {
 TEST_F(AdminCommands, StatusTellsByItsExitCode) {
   EXPECT_EQ(run({"status"}), 0);
   EXPECT_THAT(out_.str(), HasSubstr("ready"));
+  EXPECT_THAT(out_.str(), HasSubstr("still counting"));
+  control_.counted = true;
+  EXPECT_EQ(run({"status"}), 0);
+  EXPECT_THAT(out_.str(), Not(HasSubstr("counting")));
   control_.ready = {false, "no disk"};
   EXPECT_EQ(run({"status", "--json"}), 1);
   server_.reset();

@@ -53,7 +53,8 @@ def test_continuation_lines_without_end(relay, server, bad, stage, pace):
     bad.on(stage, Endless(line, pause=0.0 if pace == "fast" else 0.005))
     before = relay.rss()
     deferred, took = attempt(relay, server, bad)
-    assert deferred["status"].startswith("4."), deferred
+    # Behind the dot it is the end of data that has no answer.
+    assert deferred["status"] == ("4.4.2" if stage == "eod" else "4.5.0"), deferred
     assert relay.rss() - before <= 4 * MIB
     if pace == "fast":
         assert took <= 1.5, took
@@ -140,19 +141,31 @@ def test_a_destination_that_hangs_up(relay, server, bad, stage, way):
 
 
 @pytest.mark.alone
-def test_hanging_up_again_and_again_leaks_nothing(start_relay, bad, server):
-    """HS7: descriptors back to where they were; attempts follow the schedule."""
-    for stage in ["connect", *STAGES]:
-        bad.on(stage, Reset(), times=10).on(stage, Close(), times=10)
-    relay = start_relay(send=[smart_host(bad, name="bad", address_spaces=["bad.test"], host_backoff="50ms"),
-                              smart_host(server, name="good")],
-                        queue={"retry_first": "50ms", "retry_factor": 1.0, "retry_max": "50ms"})
+def test_hanging_up_again_and_again_leaks_nothing(start_relay, server):
+    """HS7: a thousand times over all stages. Descriptors are back where they were; no attempt is out of schedule."""
+    stages, rounds, hosts = ["connect", *STAGES], 9, 8
+    bad = [ScriptedServer(f"127.0.1.{100 + n}", name=f"bad{n}.test") for n in range(hosts)]
+    for one in bad:
+        for stage in stages:
+            one.on(stage, Reset(), times=rounds).on(stage, Close(), times=rounds)
+    schedule = {"retry_first": "50ms", "retry_factor": 1.0, "retry_max": "50ms"}
+    relay = start_relay(send=[*(smart_host(one, name=f"bad{n}", address_spaces=[f"bad{n}.test"], host_backoff="50ms")
+                                for n, one in enumerate(bad)), smart_host(server, name="good")], queue=schedule)
     before = process_view.fd_count(relay.pid)
-    for n in range(5):
-        relay.deliver_in(SENDER, [f"<x{n}@bad.test>"], SIMPLE)
-    bad.wait_messages(5, 60)
+    begin = time.monotonic()
+    with relay.smtp() as client:
+        client.hello()
+        for n in range(hosts):
+            client.transaction(SENDER, [f"<x@bad{n}.test>"], SIMPLE)
+    for one in bad:
+        one.wait_messages(1, 90)
+    lasted = time.monotonic() - begin
     relay.drain()
-    assert len(bad.sessions) >= 100
+    for one in bad:
+        # Each failure rests the host or defers the message for 50 ms; only a reused connection may go at once.
+        assert 2 * rounds * len(stages) <= len(one.sessions) <= lasted / 0.05 + 2, (len(one.sessions), lasted)
+        one.close()
+    assert sum(len(one.sessions) for one in bad) >= 1000
     wait_until(lambda: process_view.fd_count(relay.pid) <= before + 2, 10, "descriptors closed")
 
 

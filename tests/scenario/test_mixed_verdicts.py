@@ -64,6 +64,15 @@ def test_the_notice_names_the_host_and_its_address(start_relay, server):
     assert f":{server.port}" not in report.text
 
 
+@pytest.mark.parametrize("reply", ["550 no", "550 5.1.1 no such user", "552 5.2.2 over quota"])
+def test_the_notice_repeats_the_reply_word_for_word(start_relay, server, reply):
+    server.on("rcpt", reply, when=lambda a: "no@" in a)
+    relay = start_relay(send=[smart_host(server)], queue={"lifetime": "1s"})
+    relay.deliver_in(SENDER, ["<no@there.test>"], SIMPLE)
+    fields = report_of(server.wait_messages(1)[0].content).recipients[0]
+    assert fields["diagnostic-code"] == f"smtp; {reply}"
+
+
 def test_refused_behind_the_dot_counts_for_all(start_relay, server):
     server.on("eod", "554 5.7.1 we do not like it", times=1)
     relay = start_relay(send=[smart_host(server)])

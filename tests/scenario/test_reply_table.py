@@ -19,7 +19,7 @@ TABLE = [
     ("mail", "550 5.7.1 sender refused", B), ("mail", "552 5.3.4 too large", B), ("mail", "553 5.1.7 bad sender", B),
     ("mail", "555 5.5.4 parameters", B), ("mail", "501 5.1.7 syntax", B), ("mail", "530 5.7.0 authenticate", B),
     ("rcpt", "421 4.3.2 closing", D), ("rcpt", "450 4.2.1 mailbox busy", D), ("rcpt", "451 4.7.1 greylisted", D),
-    ("rcpt", "452 4.2.2 over quota", D), ("rcpt", "354 go", D), ("rcpt", "220 what", D),
+    ("rcpt", "452 4.2.2 over quota", D), ("rcpt", "552 5.2.2 over quota", D), ("rcpt", "354 go", D), ("rcpt", "220 what", D),
     ("rcpt", "550 5.1.1 unknown", B), ("rcpt", "551 5.1.6 please try <other@there.test>", B),
     ("rcpt", "553 5.1.3 syntax", B), ("rcpt", "554 5.7.1 refused", B), ("rcpt", "521 5.3.2 no mail", B),
     ("rcpt", "556 5.1.10 null mx", B), ("rcpt", "501 5.1.3 syntax", B), ("rcpt", "503 5.5.1 order", B),

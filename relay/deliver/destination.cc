@@ -34,11 +34,7 @@ Destination::Destination(DeliveryContext& context, Settler& settler,
       window_(kFirstWindow) {
   rest_.onDue([this] { parent_.onRested(*this); });
   token_.onDue([this] { wake(); });
-  patience_.onDue([this] {
-    impatient_ = true;
-    wake();
-    impatient_ = false;
-  });
+  patience_.onDue([this] { useIdle(); });
   top_up_.onDue([this] { topUp(); });
   share_.onDue([this] { shareIdle(); });
 }
@@ -90,6 +86,7 @@ void Destination::wake() {
 void Destination::topUp() {
   if (draining_ || resting() || ready_keys_.empty() || token_.armed()) return;
   if (sessions_.size() == connecting_) return;
+  useIdle();  // a quick host's busy connections were trusted for long enough
   std::vector<ClientSession*> sessions;
   for (const auto& session : sessions_) {
     if (session->underWay() < kShallow && session->waitsLong()) sessions.push_back(session.get());
@@ -109,6 +106,13 @@ size_t Destination::connectionsWorth(size_t waiting) const {
   return (waiting + kMessagesBehindEachOther - 1) / kMessagesBehindEachOther;
 }
 
+// However quick the host was.
+void Destination::useIdle() {
+  impatient_ = true;
+  wake();
+  impatient_ = false;
+}
+
 void Destination::notePace(Duration took) {
   pace_ = pace_ == Duration::max() ? took : pace_ + (took - pace_) / 8;
 }
@@ -123,6 +127,9 @@ size_t Destination::backlog() const {
 // Many transactions behind each other on one connection are for a backlog: what few there are go
 // side by side.
 bool Destination::mayGoDeeper(const ClientSession& session) const {
+  if (!idle_.empty()) {
+    return session.underWay() < (pace_ > kQuickHost ? 1 : kMessagesBehindEachOther);
+  }
   if (session.underWay() < kShallow) return true;
   const auto enough = static_cast<size_t>(window_);
   size_t waiting = 0;

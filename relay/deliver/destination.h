@@ -86,6 +86,7 @@ class Destination final : private ClientSession::Owner {
   size_t backlog() const;
   size_t connectionsWorth(size_t waiting) const;
   void trustTheBusy();
+  void useIdle();
   void notePace(Duration took);
   bool mayGoDeeper(const ClientSession& session) const;
   void settle(ClientSession& session, std::unique_ptr<Delivery> delivery,

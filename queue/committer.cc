@@ -56,6 +56,25 @@ Result<void> Committer::writeNow(Ops ops, std::chrono::milliseconds timeout) {
   return {};
 }
 
+void Committer::runAlone(Task task) {
+  const std::lock_guard lock(wake_mutex_);
+  alone_ = std::move(task);
+  wake_.notify_one();
+}
+
+bool Committer::runTaskAlone() {
+  Task task;
+  {
+    const std::lock_guard lock(wake_mutex_);
+    std::swap(task, alone_);
+  }
+  if (!task || closing_) return false;
+  store_.shut();
+  task();
+  store_.admitReaders();
+  return true;
+}
+
 std::string Committer::whyNotWritable() const {
   const std::lock_guard lock(why_mutex_);
   return why_;
@@ -87,6 +106,7 @@ void Committer::run() {
       if (!writable()) waitForWork();
       continue;
     }
+    if (runTaskAlone()) continue;
     gather();
     auto batch = nextBatch();
     if (!batch.empty()) {
@@ -120,7 +140,7 @@ void Committer::waitForWork() {
   std::unique_lock lock(wake_mutex_);
   sleeping_.store(true, std::memory_order_seq_cst);
   const auto has_work = [this] {
-    return submitted_.load(std::memory_order_seq_cst) > 0 || closing_;
+    return submitted_.load(std::memory_order_seq_cst) > 0 || closing_ || alone_;
   };
   if (!writable())
     wake_.wait_until(lock, next_try_, has_work);

@@ -59,6 +59,9 @@ class Committer {
   // to be written).
   Result<void> writeNow(Ops ops, std::chrono::milliseconds timeout);
 
+  // Runs `task` on the committer's thread, with no write and no reader beside it. Any thread.
+  void runAlone(Task task);
+
   // Counts the failures of the log.
   uint64_t epoch() const { return epoch_.load(std::memory_order_acquire); }
   bool writable() const { return writable_.load(std::memory_order_acquire); }
@@ -85,6 +88,7 @@ class Committer {
 
   void run();
   void collect();
+  bool runTaskAlone();
   void waitForWork();
   void gather();
   std::vector<Waiting> nextBatch();
@@ -117,6 +121,7 @@ class Committer {
   std::atomic<bool> sleeping_{false};
   std::atomic<bool> closing_{false};
   std::mutex wake_mutex_;
+  Task alone_;  // guarded by wake_mutex_
   std::condition_variable wake_;
 
   // The committer thread's own.

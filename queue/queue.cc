@@ -51,6 +51,7 @@ class QueueImpl final : public Queue {
  private:
   ShardQueueImpl& ownerOf(uint8_t lane) { return *shards_[lane % shards_.size()]; }
   QueueContext context_;
+  uint32_t start_number_ = 0;
   std::vector<net::Loop*> loops_;
   std::vector<std::unique_ptr<ShardQueueImpl>> shards_;
   std::unique_ptr<Walk> walk_;
@@ -64,8 +65,13 @@ Result<void> QueueImpl::open() {
   ASSIGN_OR_RETURN(context_.refusals, Refusals::open(context_.options.directory, *context_.store));
   RETURN_IF_ERROR(removePartials(*context_.store));
   readQuarantine(context_);
-  RETURN_IF_ERROR(repairSchedule(context_));
-  const std::vector<uint8_t> stored = storedLanes(*context_.store);
+  Result<std::vector<uint8_t>> stored = storedLanes(*context_.store);
+  if (!stored || isHalfRepaired(*context_.store)) {
+    const std::string why = stored ? "an earlier repair was cut off" : stored.error().detail;
+    RETURN_IF_ERROR(repairSchedule(context_, why));
+    stored = storedLanes(*context_.store);
+    if (!stored) return tl::unexpected<Error>(stored.error());
+  }
   context_.store->takeSnapshot();
   const uint64_t dropped = context_.store->droppedBytes();
   context_.metrics->recovery_dropped_bytes.set(static_cast<int64_t>(dropped));
@@ -75,14 +81,14 @@ Result<void> QueueImpl::open() {
   context_.committer = std::make_unique<Committer>(*context_.store, *context_.refusals, loops_,
                                                    *context_.metrics, context_.options.on_event);
   watch_ = std::make_unique<DiskWatch>(context_);
-  const uint32_t start_number = std::random_device()();
+  start_number_ = std::random_device()();
   for (size_t index = 0; index < loops_.size(); ++index) {
     std::vector<uint8_t> lanes{static_cast<uint8_t>(index)};
-    for (const uint8_t lane : stored)
+    for (const uint8_t lane : *stored)
       if (lane % loops_.size() == index && lane != index) lanes.push_back(lane);
     std::sort(lanes.begin(), lanes.end());
     shards_.push_back(std::make_unique<ShardQueueImpl>(context_, index, *loops_[index],
-                                                       std::move(lanes), start_number));
+                                                       std::move(lanes), start_number_));
     loops_[index]->post([shard = shards_.back().get()] { shard->start(); });
   }
   return {};
@@ -90,7 +96,7 @@ Result<void> QueueImpl::open() {
 
 void QueueImpl::startRecovery() {
   walk_ = std::make_unique<Walk>(
-      context_,
+      context_, start_number_,
       [this](uint8_t lane, std::vector<WalkedKey> keys) {
         ShardQueueImpl& shard = ownerOf(lane);
         shard.loop().post(

@@ -3,12 +3,20 @@
 
 #include <algorithm>
 
+#include "queue/codec.h"
 #include "queue/envelope_cursor.h"
+#include "queue/schedule_repair.h"
 
 namespace sluice::queue {
 namespace {
 
 constexpr size_t kRemoveAtOnce = 1000;
+
+std::string bigEndian(uint32_t number) {
+  std::string bytes;
+  appendU32(bytes, number);
+  return bytes;
+}
 
 // The largest key of a lane lies before this.
 std::string laneStart(unsigned lane) { return std::string(1, static_cast<char>(lane)); }
@@ -38,7 +46,7 @@ Result<void> removePartials(Store& store) {
   return {};
 }
 
-std::vector<uint8_t> storedLanes(const Store& store) {
+Result<std::vector<uint8_t>> storedLanes(const Store& store) {
   std::vector<uint8_t> lanes;
   const std::unique_ptr<rocksdb::Iterator> at(
       store.db()->NewIterator(rocksdb::ReadOptions(), store.family(Family::Schedule)));
@@ -49,12 +57,15 @@ std::vector<uint8_t> storedLanes(const Store& store) {
     if (lane == UINT8_MAX) break;
     at->Seek(laneStart(lane + 1u));
   }
+  if (!at->status().ok()) return failWith(at->status());
   return lanes;
 }
 
-Walk::Walk(QueueContext& context, std::function<void(uint8_t, std::vector<WalkedKey>)> on_keys,
+Walk::Walk(QueueContext& context, uint32_t start_number,
+           std::function<void(uint8_t, std::vector<WalkedKey>)> on_keys,
            std::function<void(uint8_t, uint64_t)> on_messages, std::function<void()> on_complete)
     : context_(context),
+      start_number_(bigEndian(start_number)),
       on_keys_(std::move(on_keys)),
       on_messages_(std::move(on_messages)),
       on_complete_(std::move(on_complete)) {}
@@ -65,29 +76,53 @@ void Walk::start() {
 
 // One slice; then the reader pool is asked again, so that others get their turn.
 void Walk::next() {
+  std::string damage;
   bool finished = false;
   if (const auto reading = context_.store->read()) {
-    if (in_schedule_) {
-      if (walkSchedule(reading)) {
-        in_schedule_ = false;
+    switch (part_) {
+      case Part::Check:
+        damage = damageOfSlice(reading, resume_);
+        if (damage.empty() && resume_.empty()) part_ = Part::Schedule;
+        break;
+      case Part::Schedule:
+        if (!walkSchedule(reading)) break;
+        part_ = Part::Envelopes;
         resume_.clear();
-      }
-    } else {
-      finished = walkEnvelopes(reading);
+        break;
+      case Part::Envelopes:
+        finished = walkEnvelopes(reading);
+        break;
     }
   } else {
     std::this_thread::sleep_for(std::chrono::milliseconds(20));  // it is being reopened
   }
+  if (!damage.empty()) return repair(damage);
   if (!finished) return start();
   context_.store->dropSnapshot();
   on_complete_();
 }
+
+// What is written anew is not in the snapshot of the start.
+void Walk::repair(const std::string& damage) {
+  part_ = Part::Schedule;
+  resume_.clear();
+  context_.committer->runAlone([this, damage] {
+    context_.store->dropSnapshot();
+    if (const auto repaired = repairSchedule(context_, damage); !repaired)
+      context_.tell({StoreEvent::What::Damaged, "", repaired.error().detail});
+    context_.store->takeSnapshot();
+    start();
+  });
+}
+
+bool Walk::isOurs(const MessageId& id) const { return id.bytes().ends_with(start_number_); }
 
 void Walk::count(std::string_view key_bytes, std::string_view bytes) {
   const auto parsed = parseScheduleKey(key_bytes);
   const auto value = decodeSchedule(key_bytes, bytes);
   if (!parsed || !value)
     return context_.tell({StoreEvent::What::Damaged, "", "an entry of the schedule is damaged"});
+  if (isOurs(parsed->at.id)) return;
   if (keys_.empty() || lane_ != parsed->lane || keys_.back().key != parsed->key) {
     if (!keys_.empty()) keys_.back().complete = true;
     if (lane_ != parsed->lane) flushKeys(true);
@@ -147,7 +182,7 @@ bool Walk::walkEnvelopes(const Store::Reading& store) {
   size_t entries = 0;
   for (at.seek(after); at.valid() && entries < kSliceEntries; at.next(), ++entries) {
     resume_ = at.key();
-    ++messages[at.id().lane()];
+    if (!isOurs(at.id())) ++messages[at.id().lane()];
   }
   const bool finished = !at.valid();
   for (const MessageId& id : at.takeDamaged()) {

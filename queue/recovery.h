@@ -1,8 +1,10 @@
 // After a start: what was left half-received is removed, and what is queued is counted key by key
 // in the background, while mail is taken already.
 //
-// The walk reads the schedule as it was when the store was opened; what the shards write since does
-// not disturb it. Due times stay as they are: what was deferred stays deferred.
+// The walk first sees whether the schedule can be read, and has it written anew if not. It reads
+// the schedule as it was when the store was opened, or when it was written anew: of what the shards
+// themselves have accepted since the start they know better. Due times stay as they are: what was
+// deferred stays deferred.
 #pragma once
 
 #include <cstdint>
@@ -28,8 +30,8 @@ struct WalkedKey {
 // Contents whose commit never came. Errors: Io, NoSpace. Before anything else is written.
 Result<void> removePartials(Store& store);
 
-// Lanes that occur in the schedule.
-std::vector<uint8_t> storedLanes(const Store& store);
+// Lanes that occur in the schedule. Errors: Corrupt, Io.
+Result<std::vector<uint8_t>> storedLanes(const Store& store);
 
 class Walk {
  public:
@@ -37,9 +39,10 @@ class Walk {
     std::vector<WalkedKey> keys;
     uint8_t lane = 0;
   };
-  // `on_keys` and `on_messages` get what was found of one lane; `on_complete` comes last. All on a
-  // reader thread.
-  Walk(QueueContext& context, std::function<void(uint8_t lane, std::vector<WalkedKey>)> on_keys,
+  // `start_number` is in the ids of this process. `on_keys` and `on_messages` get what was found of
+  // one lane; `on_complete` comes last. All on a reader thread.
+  Walk(QueueContext& context, uint32_t start_number,
+       std::function<void(uint8_t lane, std::vector<WalkedKey>)> on_keys,
        std::function<void(uint8_t lane, uint64_t messages)> on_messages,
        std::function<void()> on_complete);
   // Puts itself on the reader pool, a slice at a time. Lives until it has completed, or as long as
@@ -49,16 +52,19 @@ class Walk {
  private:
   static constexpr size_t kSliceEntries = 20'000;
   void next();
+  void repair(const std::string& damage);
+  bool isOurs(const MessageId& id) const;
   bool walkSchedule(const Store::Reading& store);
   bool walkEnvelopes(const Store::Reading& store);
   void count(std::string_view key_bytes, std::string_view value);
   void flushKeys(bool complete);
 
   QueueContext& context_;
+  const std::string start_number_;  // as at the end of an id
   std::function<void(uint8_t, std::vector<WalkedKey>)> on_keys_;
   std::function<void(uint8_t, uint64_t)> on_messages_;
   std::function<void()> on_complete_;
-  bool in_schedule_ = true;
+  enum class Part : uint8_t { Check, Schedule, Envelopes } part_ = Part::Check;
   std::string resume_;  // the last key looked at
   uint8_t lane_ = 0;
   std::vector<WalkedKey> keys_;  // of lane_, not yet handed over

@@ -10,24 +10,7 @@ namespace {
 constexpr std::string_view kRebuildingKey = "rebuilding";
 constexpr size_t kMessagesAtOnce = 5'000;
 
-// What is wrong with the schedule; empty if nothing is.
-std::string damageOf(const Store& store) {
-  std::string mark;
-  const auto marked = store.db()->Get(rocksdb::ReadOptions(), store.family(Family::Settings),
-                                      sliceOf(kRebuildingKey), &mark);
-  if (marked.ok()) return "an earlier repair was cut off";
-  rocksdb::ReadOptions options;
-  options.fill_cache = false;
-  const std::unique_ptr<rocksdb::Iterator> at(
-      store.db()->NewIterator(options, store.family(Family::Schedule)));
-  for (at->SeekToFirst(); at->Valid(); at->Next()) {
-    const std::string_view key = viewOf(at->key());
-    if (!parseScheduleKey(key)) return "a key is not of its form";
-    if (const auto value = decodeSchedule(key, viewOf(at->value())); !value)
-      return value.error().detail;
-  }
-  return at->status().ok() ? "" : at->status().ToString();
-}
+constexpr size_t kEntriesAtOnce = 50'000;
 
 void scheduleAgain(rocksdb::WriteBatch& batch, rocksdb::ColumnFamilyHandle* family,
                    const StoredMessage& message) {
@@ -43,10 +26,35 @@ void scheduleAgain(rocksdb::WriteBatch& batch, rocksdb::ColumnFamilyHandle* fami
 
 }  // namespace
 
-Result<void> repairSchedule(QueueContext& context) {
+bool isHalfRepaired(const Store& store) {
+  std::string mark;
+  return store.db()
+      ->Get(rocksdb::ReadOptions(), store.family(Family::Settings), sliceOf(kRebuildingKey), &mark)
+      .ok();
+}
+
+std::string damageOfSlice(const Store::Reading& store, std::string& resume) {
+  rocksdb::ReadOptions options;
+  options.fill_cache = false;
+  const std::unique_ptr<rocksdb::Iterator> at(
+      store->NewIterator(options, store.family(Family::Schedule)));
+  size_t left = kEntriesAtOnce;
+  for (at->Seek(resume); at->Valid(); at->Next()) {
+    const std::string_view key = viewOf(at->key());
+    if (!parseScheduleKey(key)) return "a key is not of its form";
+    if (const auto value = decodeSchedule(key, viewOf(at->value())); !value)
+      return value.error().detail;
+    if (--left > 0) continue;
+    resume.assign(key);
+    resume.push_back('\0');
+    return "";
+  }
+  resume.clear();
+  return at->status().ok() ? "" : at->status().ToString();
+}
+
+Result<void> repairSchedule(QueueContext& context, const std::string& damage) {
   Store& store = *context.store;
-  const std::string damage = damageOf(store);
-  if (damage.empty()) return {};
   context.tell({StoreEvent::What::Damaged, "", "the schedule is written anew: " + damage});
   rocksdb::WriteOptions sync;
   sync.sync = true;
@@ -58,7 +66,7 @@ Result<void> repairSchedule(QueueContext& context) {
   do {
     rocksdb::WriteBatch batch;
     const MessageScan scan = scanMessages(
-        store.read(), after, kMessagesAtOnce, kMessagesAtOnce,
+        store.readAlone(), after, kMessagesAtOnce, kMessagesAtOnce,
         [](const MessageId&) { return true; }, [](const StoredMessage&) { return true; });
     for (const StoredMessage& message : scan.messages)
       scheduleAgain(batch, store.family(Family::Schedule), message);

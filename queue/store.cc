@@ -327,9 +327,22 @@ Store::Reading Store::read() const {
   Reading reading;
   if (closing_.load(std::memory_order_acquire)) return reading;
   reading.lock_ = std::shared_lock(mutex_);
+  if (closing_.load(std::memory_order_acquire)) return {};  // it was shut while we came in
   reading.store_ = this;
   reading.db_ = db_.get();
   return reading;
+}
+
+Store::Reading Store::readAlone() const {
+  Reading reading;
+  reading.store_ = this;
+  reading.db_ = db_.get();
+  return reading;
+}
+
+void Store::shut() {
+  closing_ = true;
+  const std::unique_lock lock(mutex_);
 }
 
 Result<std::string> Store::Reading::get(Family of, std::string_view key) const {

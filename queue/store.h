@@ -53,6 +53,8 @@ class Store {
   };
   // Empty while the database is being reopened, or when it is closed.
   Reading read() const;
+  // The same for who keeps all others out: see shut().
+  Reading readAlone() const;
 
   // The committer's.
   rocksdb::DB* db() const { return db_.get(); }
@@ -63,6 +65,8 @@ class Store {
   // are let in again by admitReaders(), when what must not be seen has been removed.
   Result<void> reopen();
   void admitReaders() { closing_ = false; }
+  // Keeps readers out, and waits for those that are in.
+  void shut();
   void close();
   // Writes the buffers to table files, so that the next start has no log to replay.
   void flush();

@@ -37,11 +37,11 @@ void flipByte(const fs::path& path, size_t at) {
   file.put(byte);
 }
 
-// Offset of `text` in a file, or npos.
-size_t find(const fs::path& path, const std::string& text) {
+// Offset of `text` in a file, not before `from`; or npos.
+size_t find(const fs::path& path, const std::string& text, size_t from = 0) {
   std::ifstream file(path, std::ios::binary);
   const std::string all((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-  return all.find(text);
+  return all.find(text, from);
 }
 
 class DamagedQueue : public ::testing::Test {
@@ -180,6 +180,34 @@ TEST_F(DamagedQueue, WritesADamagedScheduleAnew) {
   EXPECT_THAT(drain(), SizeIs(300));
   queue.restart();
   EXPECT_EQ(queue.queue->health().messages, 0u);
+}
+
+TEST_F(DamagedQueue, TakesMailBeforeItHasFoundThatTheScheduleIsDamaged) {
+  fill(300);
+  bool hit = false;
+  for (const auto& path : filesIn(queue.databasePath(), ".sst")) {
+    const size_t at = find(path, std::string("\0x.test", 7), fs::file_size(path) / 3);
+    if (at == std::string::npos) continue;
+    flipByte(path, at + 3);
+    hit = true;
+  }
+  ASSERT_TRUE(hit);
+  queue.start(false);
+  EXPECT_THAT(queue.events(StoreEvent::What::Damaged), IsEmpty());
+  for (int i = 0; i < 3; ++i) {
+    const std::string content = "new " + std::to_string(i) + "\r\n";
+    ASSERT_TRUE(queue.accept({"b@x.test"}, content));
+    ASSERT_TRUE(queue.accept({"b@y.test"}, content));
+  }
+  queue.queue->startRecovery();
+  ASSERT_TRUE(eventually([&] { return queue.queue->health().walk_complete; }));
+  EXPECT_THAT(queue.events(StoreEvent::What::Damaged), Not(IsEmpty()));
+  EXPECT_TRUE(eventually([&] { return queue.queue->health().messages == 306u; }));
+  EXPECT_THAT(drain(), SizeIs(303));
+  EXPECT_EQ(queue.status("x.test").ready, 0u);
+  EXPECT_EQ(queue.status("y.test").ready, 3u);
+  queue.restart();
+  EXPECT_EQ(queue.queue->health().messages, 3u);
 }
 
 // Wherever in a table file it is: the start succeeds, and each message is delivered or named.

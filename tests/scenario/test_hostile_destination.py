@@ -53,8 +53,12 @@ def test_continuation_lines_without_end(relay, server, bad, stage, pace):
     bad.on(stage, Endless(line, pause=0.0 if pace == "fast" else 0.005))
     before = relay.rss()
     deferred, took = attempt(relay, server, bad)
-    # Behind the dot it is the end of data that has no answer.
-    assert deferred["status"] == ("4.4.2" if stage == "eod" else "4.5.0"), deferred
+    if stage == "eod":
+        assert deferred["status"] == "4.4.2", deferred  # it is the end of data that has no answer
+    elif pace == "fast":
+        assert deferred["status"] == "4.5.0", deferred
+    else:
+        assert deferred["status"] in ("4.5.0", "4.4.1"), deferred  # the deadline may come first
     assert relay.rss() - before <= 4 * MIB
     if pace == "fast":
         assert took <= 1.5, took

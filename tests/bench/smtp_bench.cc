@@ -126,9 +126,9 @@ class Agreeable final : public ServerEvents {
   void onRcpt(const RcptCommand&) override { protocol->reply({250, {2, 1, 5}, "ok"}); }
   void onContentBegin() override {}
   void onContentDropped() override {}
-  void onContentEnd(const ContentFindings&) override {
+  void onContentEnd(uint64_t ticket, const ContentFindings&) override {
     ++messages;
-    protocol->reply({250, {2, 0, 0}, "Queued as 000sgg5kfxrqvg00000k7jx9fv"});
+    protocol->replyToContent(ticket, {250, {2, 0, 0}, "Queued as 000sgg5kfxrqvg00000k7jx9fv"});
   }
   void onTransactionEnd() override {}
   void onRefused(Verb, std::string_view, const ServerReply&) override {}

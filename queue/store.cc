@@ -203,6 +203,13 @@ Result<void> Store::found() {
 Result<void> Store::openDatabase() {
   RETURN_IF_ERROR(openAt(path_, false));
   auto checked = checkFormat();
+  if (checked) return {};
+  close();
+  // RocksDB looks at some damage only when it is asked for what lies there.
+  const bool damaged = checked.error().code == Errc::Corrupt && !read_only_;
+  if (!damaged || !useSpares(path_)) return checked;
+  RETURN_IF_ERROR(openAt(path_, false));
+  checked = checkFormat();
   if (!checked) close();
   return checked;
 }

@@ -48,6 +48,10 @@ std::string_view toString(Errc code) {
       return "mail loops back to us";
     case Errc::AddressRefused:
       return "address refused";
+    case Errc::TlsFailed:
+      return "TLS failed";
+    case Errc::TlsMissing:
+      return "TLS missing";
   }
   return "unknown";
 }

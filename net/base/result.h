@@ -35,6 +35,8 @@ enum class Errc {
   DnsFailed,       // DNS: SERVFAIL, REFUSED, timeout, nonsense: try again later
   LoopsToUs,       // the best MX host is ourselves
   AddressRefused,  // the only addresses are ones that we do not connect to
+  TlsFailed,       // the TLS handshake failed, or the certificate is not what was demanded
+  TlsMissing,      // TLS is demanded and not offered
 };
 
 std::string_view toString(Errc code);

@@ -77,6 +77,8 @@ int httpStatusOf(Errc code) {
     case Errc::DnsFailed:
     case Errc::LoopsToUs:
     case Errc::AddressRefused:
+    case Errc::TlsFailed:
+    case Errc::TlsMissing:
       return 500;
   }
   return 500;

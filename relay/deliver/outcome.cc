@@ -156,6 +156,10 @@ Verdict judgeUnreachable(const Error& why) {
     case Errc::Malformed:
     case Errc::TooLarge:
       return deferred("4.5.0");
+    case Errc::TlsMissing:
+      return deferred("4.7.4");
+    case Errc::TlsFailed:
+      return deferred("4.7.5");
     case Errc::InvalidArgument:
     case Errc::NotFound:
     case Errc::Exists:

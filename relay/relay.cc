@@ -9,6 +9,7 @@
 #include "relay/config/build_version.h"
 #include "relay/config/machine.h"
 #include "relay/config/reload.h"
+#include "relay/config/tls_files.h"
 
 namespace sluice::relay {
 namespace {
@@ -28,16 +29,23 @@ std::string joined(const std::vector<std::string>& lines, std::string_view betwe
 }  // namespace
 
 Result<std::unique_ptr<Relay>> Relay::start(Config config, LoadConfig load_again, EventLog& log) {
-  std::unique_ptr<Relay> relay(new Relay(Plan::of(std::move(config)), std::move(load_again), log));
+  auto tickets = std::make_shared<net::TicketKeys>();
+  ASSIGN_OR_RETURN(Plan plan, Plan::of(std::move(config), tickets));
+  std::unique_ptr<Relay> relay(
+      new Relay(std::move(plan), std::move(tickets), std::move(load_again), log));
   RETURN_IF_ERROR(relay->begin());
   return relay;
 }
 
-Relay::Relay(Plan plan, LoadConfig load_again, EventLog& log)
+Relay::Relay(Plan plan, std::shared_ptr<net::TicketKeys> tickets, LoadConfig load_again,
+             EventLog& log)
     : log_(log),
       load_again_(std::move(load_again)),
       started_at_(Clock::system().wall()),
-      plan_(std::move(plan)) {}
+      plan_(std::move(plan)),
+      tickets_(std::move(tickets)),
+      tls_files_seen_(tlsFilesState(*plan_.config)),
+      tls_files_taken_(tls_files_seen_) {}
 
 Relay::~Relay() {
   if (!stopped_) stop();
@@ -272,7 +280,17 @@ Result<void> Relay::reload() {
   if (!restart.empty()) {
     return refuse({"needs a restart, nothing was changed: " + joined(restart, ", ")});
   }
-  const Plan next = Plan::of(loaded.config);
+  tls_files_seen_ = tls_files_taken_ = tlsFilesState(loaded.config);
+  auto next = Plan::of(loaded.config, tickets_);
+  if (!next) return refuse({next.error().detail});
+  RETURN_IF_ERROR(apply(std::move(*next)));
+  admin_->reconfigure(plan_.config->admin);
+  registerSendConnectors();
+  log_.log({LogLevel::Info, "reloaded", {}});
+  return {};
+}
+
+Result<void> Relay::apply(Plan next) {
   const bool applied = onShards(
       [next](Shard& shard, size_t, Task done) {
         shard.apply(next);
@@ -280,11 +298,22 @@ Result<void> Relay::reload() {
       },
       kAnswerTime);
   if (!applied) return fail(Errc::Timeout, "the event loops do not answer");
-  plan_ = next;
-  admin_->reconfigure(plan_.config->admin);
-  registerSendConnectors();
-  log_.log({LogLevel::Info, "reloaded", {}});
+  plan_ = std::move(next);
   return {};
+}
+
+void Relay::renewCertificates() {
+  const std::lock_guard lock(plan_mutex_);
+  std::string state = tlsFilesState(*plan_.config);
+  const bool settled = state == tls_files_seen_;
+  tls_files_seen_ = std::move(state);
+  if (!settled || tls_files_seen_ == tls_files_taken_) return;
+  tls_files_taken_ = tls_files_seen_;
+  auto next = Plan::of(*plan_.config, tickets_);
+  Result<void> result = next ? apply(std::move(*next)) : tl::unexpected<Error>(next.error());
+  if (result) return log_.log({LogLevel::Info, "certificates_renewed", {}});
+  reload_failures_.add();
+  log_.log({LogLevel::Error, "certificates_not_renewed", {{"reason", result.error().detail}}});
 }
 
 bool Relay::stop() {

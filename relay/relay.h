@@ -36,11 +36,15 @@ class Relay {
   // Errors: InvalidArgument with every mistake, one a line, or what needs a restart; nothing
   // changes.
   Result<void> reload();
+  // Looks whether certificates or keys have changed on disk, and takes them over once they stay as
+  // they are from one look to the next. What cannot be used leaves the old ones.
+  void renewCertificates();
   uint16_t adminPort() const { return admin_->port(); }
 
  private:
-  Relay(Plan plan, LoadConfig load_again, EventLog& log);
+  Relay(Plan plan, std::shared_ptr<net::TicketKeys> tickets, LoadConfig load_again, EventLog& log);
   Result<void> begin();
+  Result<void> apply(Plan next);  // plan_mutex_ is held
   Result<void> openQueue();
   Result<void> bindAll();
   Result<void> makeShards();
@@ -52,6 +56,7 @@ class Relay {
   void registerQueue();
   void registerReceiveConnectors();
   void registerDestinations();
+  void registerTls();
   void registerSendConnectors();  // those that have no series yet
   RelayStatus status() const;
   void onStoreEvent(const queue::StoreEvent& event);
@@ -73,6 +78,9 @@ class Relay {
   WallTime started_at_;
   mutable std::mutex plan_mutex_;
   Plan plan_;  // guarded by plan_mutex_ once running
+  std::shared_ptr<net::TicketKeys> tickets_;
+  std::string tls_files_seen_;   // tlsFilesState() at the last look; guarded by plan_mutex_
+  std::string tls_files_taken_;  // what runs, or was refused; guarded by plan_mutex_
   std::vector<Bound> bound_;
   size_t shard_count_ = 1;
   std::deque<ShardMetrics> shard_metrics_;

@@ -22,7 +22,33 @@ std::vector<const Cell*> ofAll(const std::deque<Part>& shards, Select select) {
   return cells;
 }
 
+void addTlsSessions(metrics::Registry& registry, const char* direction,
+                    const std::vector<const net::TlsMetrics*>& shards) {
+  for (size_t version = 0; version < net::TlsMetrics::kVersions.size(); ++version) {
+    for (size_t resumed = 0; resumed < net::TlsMetrics::kResumed.size(); ++resumed) {
+      std::vector<const Counter*> cells;
+      for (const auto* shard : shards) cells.push_back(&shard->sessions[version][resumed]);
+      registry.addCounter(names::kTlsSessions,
+                          {direction, std::string(net::TlsMetrics::kVersions[version]),
+                           std::string(net::TlsMetrics::kResumed[resumed])},
+                          std::move(cells));
+    }
+  }
+}
+
 }  // namespace
+
+void Relay::registerTls() {
+  registry_.addCollector(names::kCertificateExpiry, [this](const metrics::Emit& emit) {
+    const std::lock_guard lock(plan_mutex_);
+    const WallTime now = Clock::system().wall();
+    for (const auto& settings : plan_.receive) {
+      if (!settings->tls) continue;
+      const auto left = std::chrono::duration<double>(settings->tls->expiry() - now);
+      emit({settings->connector.name}, left.count());
+    }
+  });
+}
 
 void Relay::registerSendConnectors() {
   for (const SendConfig& connector : plan_.config->send) {
@@ -53,6 +79,10 @@ void Relay::registerSendConnectors() {
                            shard_metrics_, [&](const ShardMetrics& shard) -> auto& {
                              return at(shard).connections;
                            }));
+    addTlsSessions(
+        registry_, "out",
+        ofAll<net::TlsMetrics>(
+            shard_metrics_, [&](const ShardMetrics& shard) -> auto& { return at(shard).tls; }));
     registry_.addHistogram(names::kDeliveryDelay, {name},
                            ofAll<Histogram>(
                                shard_metrics_, [&](const ShardMetrics& shard) -> auto& {
@@ -79,6 +109,11 @@ void Relay::registerReceiveConnectors() {
     fault("early_talker", &AcceptMetrics::early_talkers);
     fault("bare_newline", &AcceptMetrics::bare_newlines);
     fault("gone_before_reply", &AcceptMetrics::client_gone);
+    addTlsSessions(registry_, "in",
+                   ofAll<net::TlsMetrics>(
+                       shard_metrics_, [&](const ShardMetrics& shard) -> auto& {
+                         return shard.receive.at(name)->tls;
+                       }));
     registry_.addCounter(names::kShed, {"connections"}, counter(&AcceptMetrics::shed_connections));
     registry_.addCounter(names::kShed, {"connections_per_client"},
                          counter(&AcceptMetrics::shed_per_client));
@@ -159,6 +194,7 @@ void Relay::registerMetrics() {
   registerQueue();
   registerReceiveConnectors();
   registerSendConnectors();
+  registerTls();
   registerDestinations();
 }
 

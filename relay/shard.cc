@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "relay/config/tls_files.h"
+
 namespace sluice::relay {
 namespace {
 
@@ -9,12 +11,21 @@ constexpr std::chrono::seconds kLagPeriod{1};
 
 }  // namespace
 
-Plan Plan::of(Config config) {
+Result<Plan> Plan::of(Config config, const std::shared_ptr<net::TicketKeys>& tickets) {
   Plan plan;
   plan.router = std::make_shared<Router>(config.send, config.destination);
   for (const ReceiveConfig& connector : config.receive) {
-    plan.receive.push_back(ReceiveSettings::from(config, connector));
+    auto tls = loadServerTls(connector, tickets);
+    if (!tls.key.empty()) return fail(Errc::InvalidArgument, tls.key + ": " + tls.why);
+    plan.receive.push_back(ReceiveSettings::from(config, connector, std::move(tls.context)));
   }
+  auto send_tls = std::make_shared<DeliveryContext::TlsContexts>();
+  for (const SendConfig& connector : config.send) {
+    auto tls = loadClientTls(connector, verifiesNames(config, connector));
+    if (!tls.key.empty()) return fail(Errc::InvalidArgument, tls.key + ": " + tls.why);
+    send_tls->emplace(connector.name, std::move(tls.context));
+  }
+  plan.send_tls = std::move(send_tls);
   plan.config = std::make_shared<const Config>(std::move(config));
   return plan;
 }
@@ -53,6 +64,7 @@ Shard::Shard(net::Loop& loop, ShardMetrics& metrics, std::unique_ptr<net::Resolv
                {},
                {}},
       dispatcher_(std::make_unique<Dispatcher>(context_)) {
+  context_.tls = plan.send_tls;
   for (const auto& settings : plan.receive) {
     const std::string& name = settings->connector.name;
     const AcceptContext accept{loop, queue, shared.log, *metrics.receive.at(name), plan.router};
@@ -84,6 +96,7 @@ void Shard::apply(const Plan& plan) {
   }
   context_.config = plan.config;
   context_.router = plan.router;
+  context_.tls = plan.send_tls;
   resolver_->flushCache();
   for (const auto& connector : connectors_) {
     connector->setRouter(plan.router);

@@ -33,8 +33,10 @@ struct Plan {
   std::shared_ptr<const Config> config;
   std::shared_ptr<const Router> router;
   std::vector<std::shared_ptr<const ReceiveSettings>> receive;
+  std::shared_ptr<const DeliveryContext::TlsContexts> send_tls;
 
-  static Plan of(Config config);
+  // Reads certificates and keys. Errors: InvalidArgument (one of them cannot be used).
+  static Result<Plan> of(Config config, const std::shared_ptr<net::TicketKeys>& tickets);
 };
 
 class Shard {

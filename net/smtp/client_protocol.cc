@@ -15,6 +15,7 @@ bool fits(Expect what, const Reply& reply) {
   if (reply.transient() || reply.permanent()) return true;
   switch (what) {
     case Expect::Greeting:
+    case Expect::StartTls:
       return reply.code == 220;
     case Expect::Data:
       return reply.code == 354;
@@ -39,6 +40,8 @@ std::string_view nameOf(Expect what) {
       return "EHLO";
     case Expect::Helo:
       return "HELO";
+    case Expect::StartTls:
+      return "STARTTLS";
     case Expect::Mail:
       return "MAIL";
     case Expect::Rcpt:
@@ -113,6 +116,10 @@ void ClientProtocol::onBytes(std::string_view bytes) {
     if (!reply) return breakOff(reply.error().code, reply.error().detail);
     if (!*reply) return;
     onReply(std::move(**reply));
+    if (state_ != State::Handshake) continue;
+    // Sent in clear to be taken for something said under TLS: by whom, nobody can tell.
+    if (!bytes.empty()) return breakOff(Errc::Malformed, "sent more behind its reply to STARTTLS");
+    return handler_.onStartTls();
   }
   if (state_ != State::Over) pump();
 }
@@ -138,6 +145,8 @@ void ClientProtocol::onReply(Reply reply) {
     case Expect::Ehlo:
     case Expect::Helo:
       return onHello(owed.what, reply);
+    case Expect::StartTls:
+      return onStartTlsReply(reply);
     case Expect::Quit:
       state_ = State::Over;
       return handler_.onQuitDone();
@@ -158,6 +167,10 @@ void ClientProtocol::onGreeting(const Reply& reply) {
     return handler_.onRefused(Expect::Greeting, reply);
   }
   greeting_name_ = reply.text.substr(0, reply.text.find_first_of(" \n"));
+  sayHello();
+}
+
+void ClientProtocol::sayHello() {
   state_ = State::Hello;
   handler_.send(fmt::format("EHLO {}\r\n", options_.helo));
   owe(Expect::Ehlo);
@@ -166,8 +179,13 @@ void ClientProtocol::onGreeting(const Reply& reply) {
 void ClientProtocol::onHello(Expect stage, const Reply& reply) {
   if (reply.positive()) {
     offer_ = stage == Expect::Ehlo ? readOffer(reply) : ServerOffer{};
-    state_ = State::Open;
-    return handler_.onOpen(offer_);
+    if (tls_ || options_.starttls == StartTls::Never) return becomeOpen();
+    if (offer_.starttls) {
+      handler_.send(std::string_view("STARTTLS\r\n"));
+      return owe(Expect::StartTls);
+    }
+    if (options_.starttls == StartTls::IfOffered) return becomeOpen();
+    return breakOff(Errc::TlsMissing, "does not offer STARTTLS, which is required");
   }
   // RFC 5321 section 3.2: a server that does not know EHLO may know HELO.
   if (stage == Expect::Ehlo && reply.permanent() && reply.code != 521 && reply.code != 554) {
@@ -176,6 +194,27 @@ void ClientProtocol::onHello(Expect stage, const Reply& reply) {
   }
   state_ = State::Over;
   handler_.onRefused(stage, reply);
+}
+
+void ClientProtocol::onStartTlsReply(const Reply& reply) {
+  if (reply.positive()) {
+    state_ = State::Handshake;
+  } else if (options_.starttls == StartTls::Required) {
+    breakOff(Errc::TlsMissing, "refuses STARTTLS, which is required: " + reply.toString());
+  } else {
+    becomeOpen();
+  }
+}
+
+void ClientProtocol::tlsStarted() {
+  tls_ = true;
+  offer_ = {};
+  if (state_ == State::Handshake) sayHello();
+}
+
+void ClientProtocol::becomeOpen() {
+  state_ = State::Open;
+  handler_.onOpen(offer_);
 }
 
 void ClientProtocol::onTransactionReply(const Owed& owed, Reply reply) {
@@ -200,6 +239,7 @@ void ClientProtocol::onTransactionReply(const Owed& owed, Reply reply) {
     case Expect::Greeting:
     case Expect::Ehlo:
     case Expect::Helo:
+    case Expect::StartTls:
     case Expect::Rset:
     case Expect::Quit:
       break;

@@ -1,4 +1,5 @@
-// The client's side of an SMTP connection: greeting, EHLO, transactions one behind the other, QUIT.
+// The client's side of an SMTP connection: greeting, EHLO, STARTTLS, transactions one behind the
+// other, QUIT.
 //
 // Bytes in, bytes out, no I/O and no clock. The state of the dialogue is the queue of replies still
 // owed (RFC 2920 section 3.1). Where the server offers PIPELINING, the next transaction's MAIL,
@@ -22,7 +23,9 @@
 namespace sluice::smtp {
 
 // What the next reply answers.
-enum class Expect : uint8_t { Greeting, Ehlo, Helo, Mail, Rcpt, Data, Final, Rset, Quit };
+enum class Expect : uint8_t { Greeting, Ehlo, Helo, StartTls, Mail, Rcpt, Data, Final, Rset, Quit };
+
+enum class StartTls : uint8_t { Never, IfOffered, Required };
 
 struct ClientOptions {
   std::string helo;  // our name
@@ -31,6 +34,7 @@ struct ClientOptions {
   // a server that is slow or breaks off early has few of them, and a long path is soon filled.
   size_t first_chunking_depth = 4;
   size_t chunking_depth = 32;
+  StartTls starttls = StartTls::Never;
   uint64_t pipelined_content_bytes = 64 * 1024;  // larger contents wait for the RCPT replies
   size_t high_water_bytes = 512 * 1024;  // of unsent content: ask for no more until it drained
 };
@@ -48,6 +52,8 @@ class ClientProtocol {
     virtual void onOpen(const ServerOffer& offer) = 0;
     // Greeting, EHLO or HELO was refused: no mail on this connection.
     virtual void onRefused(Expect stage, const Reply& reply) = 0;
+    // The server is ready: do the handshake, then call tlsStarted(); give no bytes until then.
+    virtual void onStartTls() {}
     // A transaction could start: give one, or null. It must live until onDone or abandon().
     virtual ClientTransaction* nextTransaction() = 0;
     virtual void onDone(ClientTransaction& transaction) = 0;
@@ -67,6 +73,9 @@ class ClientProtocol {
   void pump();
   // No more transactions; QUIT once the last is done.
   void quit();
+  // What was said in clear is forgotten (RFC 3207 section 4.2). Also before the greeting, where TLS
+  // is implicit.
+  void tlsStarted();
 
   bool open() const { return state_ == State::Open; }
   const ServerOffer& offer() const { return offer_; }
@@ -91,7 +100,7 @@ class ClientProtocol {
   std::deque<ClientTransaction*> abandon();
 
  private:
-  enum class State : uint8_t { Greeting, Hello, Open, Quitting, Over };
+  enum class State : uint8_t { Greeting, Hello, Handshake, Open, Quitting, Over };
   struct Owed {
     Expect what;
     ClientTransaction* transaction = nullptr;
@@ -102,7 +111,10 @@ class ClientProtocol {
   void owe(Expect what, ClientTransaction* transaction = nullptr, size_t recipient = 0);
   void onReply(Reply reply);
   void onGreeting(const Reply& reply);
+  void sayHello();
   void onHello(Expect stage, const Reply& reply);
+  void onStartTlsReply(const Reply& reply);
+  void becomeOpen();
   void onTransactionReply(const Owed& owed, Reply reply);
   void onDataReply(ClientTransaction& transaction);
   void finishIfAnswered(ClientTransaction& transaction);
@@ -136,6 +148,7 @@ class ClientProtocol {
   bool out_of_step_ = false;     // a reply did not fit what it should answer, behind others
   bool said_goodbye_ = false;    // 421
   bool waits_for_room_ = false;  // a transaction would start if less were unsent
+  bool tls_ = false;
   bool rset_before_mail_ = false;
   bool quit_wanted_ = false;
   bool pumping_ = false;

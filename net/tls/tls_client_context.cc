@@ -1,6 +1,7 @@
 #include "net/tls/tls_client_context.h"
 
 #include <openssl/err.h>
+#include <openssl/evp.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
@@ -26,8 +27,19 @@ std::string cacheName(const TlsPeer& peer) {
   return peer.host + ":" + std::to_string(peer.port) + (peer.verify ? " verified" : "");
 }
 
+// RFC 9325 section 4.5: no shorter RSA keys anywhere in the chain.
+int onCertificate(int good, X509_STORE_CTX* chain) {
+  constexpr int kMinRsaBits = 2048;
+  if (good == 0) return 0;
+  const bssl::UniquePtr<EVP_PKEY> key(X509_get_pubkey(X509_STORE_CTX_get_current_cert(chain)));
+  const bool rsa = key && EVP_PKEY_id(key.get()) == EVP_PKEY_RSA;
+  if (!rsa || EVP_PKEY_bits(key.get()) >= kMinRsaBits) return 1;
+  X509_STORE_CTX_set_error(chain, X509_V_ERR_APPLICATION_VERIFICATION);
+  return 0;
+}
+
 bool demandName(SSL* connection, const TlsPeer& peer, bool is_address) {
-  SSL_set_verify(connection, SSL_VERIFY_PEER, nullptr);
+  SSL_set_verify(connection, SSL_VERIFY_PEER, onCertificate);
   X509_VERIFY_PARAM* demand = SSL_get0_param(connection);
   X509_VERIFY_PARAM_set_hostflags(demand, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
   if (is_address) return X509_VERIFY_PARAM_set1_ip_asc(demand, peer.host.c_str()) == 1;

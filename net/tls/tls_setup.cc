@@ -59,8 +59,11 @@ std::string takeTlsError(const ssl_st* connection, const char* otherwise) {
   if (reason == nullptr) return otherwise;
   if (connection != nullptr && ERR_GET_LIB(error) == ERR_LIB_SSL &&
       ERR_GET_REASON(error) == SSL_R_CERTIFICATE_VERIFY_FAILED) {
-    return std::string("the certificate is not to be trusted: ") +
-           X509_verify_cert_error_string(SSL_get_verify_result(connection));
+    const long why = SSL_get_verify_result(connection);
+    const char* reason_given = why == X509_V_ERR_APPLICATION_VERIFICATION
+                                   ? "its RSA key, or one of its chain, is too short"
+                                   : X509_verify_cert_error_string(why);
+    return std::string("the certificate is not to be trusted: ") + reason_given;
   }
   std::string text = reason;  // "WRONG_VERSION_NUMBER"
   std::transform(text.begin(), text.end(), text.begin(), [](char c) {

@@ -177,6 +177,7 @@ bool TlsStream::takeSome() {
   char* const buffer = plaintextBuffer();
   size_t filled = 0;
   std::optional<Error> end;
+  bool finished = false;
   bool more = true;
   while (more && filled < kPlaintextBytes) {
     ERR_clear_error();
@@ -191,16 +192,26 @@ bool TlsStream::takeSome() {
       case SSL_ERROR_WANT_READ:
         break;
       case SSL_ERROR_ZERO_RETURN:
-        end = Error{Errc::Closed, "closed by the far end"};
+        finished = true;
         break;
       default:
         end = Error{Errc::Reset, "TLS: " + takeTlsError(connection, "it broke")};
     }
   }
   if (filled > 0 && handler_ != nullptr) handler_->onRead({buffer, filled});
+  if (finished && !over_ && !keepsWriting()) end = Error{Errc::Closed, "closed by the far end"};
   if (!over_ && end) endWith(*end);
   return more;
 }
+
+// The far end will send no more: asks the handler, once, whether it still has something to say.
+bool TlsStream::keepsWriting() {
+  if (std::exchange(peer_finished_, true)) return true;
+  return handler_ != nullptr && handler_->onPeerFinished();
+}
+
+// Without close_notify, too: what SMTP has to be whole says itself where it ends.
+bool TlsStream::onPeerFinished() { return ready_ && !over_ && keepsWriting(); }
 
 void TlsStream::pauseReading() {
   paused_ = true;

@@ -50,6 +50,7 @@ class TlsStream final : public Stream, private Stream::Handler {
   void resumeReading() override;
   void finish() override;
   void close() override;
+  bool inputWaits() const override { return !carry_.empty() || below_->inputWaits(); }
   Endpoint peer() const override { return below_->peer(); }
   Endpoint local() const override { return below_->local(); }
 
@@ -61,6 +62,7 @@ class TlsStream final : public Stream, private Stream::Handler {
   // Of the stream below.
   void onRead(std::string_view bytes) override;
   void onEnd(const Error& why) override;
+  bool onPeerFinished() override;
   void onDrained() override;
 
   void shakeHands();
@@ -68,6 +70,7 @@ class TlsStream final : public Stream, private Stream::Handler {
   void takeCarried();
   void take();
   bool takeSome();
+  bool keepsWriting();
   void seal(bool all);
   bool sealRecord();
   void endWith(const Error& why);
@@ -87,6 +90,7 @@ class TlsStream final : public Stream, private Stream::Handler {
   bool resumed_ = false;
   bool trusted_client_ = false;
   bool paused_ = false;
+  bool peer_finished_ = false;
   bool above_low_water_ = false;
   bool over_ = false;
   std::shared_ptr<char> alive_ = std::make_shared<char>();  // for work deferred to the next turn

@@ -6,6 +6,7 @@
 
 #include "metrics/cells.h"
 #include "net/smtp/status_code.h"
+#include "net/tls/tls_metrics.h"
 
 namespace sluice::relay {
 
@@ -27,6 +28,7 @@ struct AcceptMetrics {
   metrics::Counter bare_newlines;     // commands and contents with CR or LF that is not CRLF
   metrics::Counter client_gone;       // accepted, but the client left before its 250
   metrics::Counter early_talkers;     // clients that spoke before the greeting
+  net::TlsMetrics tls;
 
   void countRefused(const smtp::EnhancedStatusCode& status) {
     const std::string text = status.toString();

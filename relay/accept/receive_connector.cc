@@ -46,7 +46,7 @@ void ReceiveConnector::accept(std::unique_ptr<net::Stream> stream) {
     stream->write(kDraining);
     return stream->finish();
   }
-  if (stream->inputWaits()) return refuseEarlyTalk(*stream);
+  if (!settings_->implicit_tls && stream->inputWaits()) return refuseEarlyTalk(*stream);
   const auto verdict = count_.take(stream->peer().address, connector.max_connections,
                                    connector.max_connections_per_client);
   if (verdict != ConnectionCount::Verdict::Taken) return turnAway(*stream, verdict);

@@ -10,8 +10,9 @@ constexpr int kMostRecipients = 65'000;  // an envelope's recipients have 16-bit
 
 }  // namespace
 
-std::shared_ptr<const ReceiveSettings> ReceiveSettings::from(const Config& config,
-                                                             const ReceiveConfig& connector) {
+std::shared_ptr<const ReceiveSettings> ReceiveSettings::from(
+    const Config& config, const ReceiveConfig& connector,
+    std::shared_ptr<const net::TlsServerContext> tls) {
   auto settings = std::make_shared<ReceiveSettings>();
   settings->connector = connector;
   settings->hostname = config.hostname;
@@ -25,6 +26,9 @@ std::shared_ptr<const ReceiveSettings> ReceiveSettings::from(const Config& confi
   protocol.max_errors = connector.max_errors;
   protocol.max_received = static_cast<unsigned>(std::max(0, connector.max_received));
   protocol.reject_bare_newlines = connector.bare_newline == BareNewline::Reject;
+  if (connector.tls != ReceiveTls::Off) settings->tls = std::move(tls);
+  settings->implicit_tls = settings->tls && connector.tls == ReceiveTls::Implicit;
+  protocol.starttls = settings->tls && !settings->implicit_tls;
   // What demands TLS or authentication refuses mail without it, whatever can be offered.
   protocol.starttls_required = connector.tls == ReceiveTls::StartTlsRequired;
   protocol.auth_required = connector.auth == ReceiveAuth::Required;

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "net/smtp/server_protocol.h"
+#include "net/tls/tls_server_context.h"
 #include "relay/config/config.h"
 
 namespace sluice::relay {
@@ -17,9 +18,13 @@ struct ReceiveSettings {
   std::string hostname;
   std::string postmaster;  // where <postmaster> goes
   milliseconds drain_timeout{30'000};
+  std::shared_ptr<const net::TlsServerContext> tls;  // null: none is offered
+  bool implicit_tls = false;                         // from the first byte
 
-  static std::shared_ptr<const ReceiveSettings> from(const Config& config,
-                                                     const ReceiveConfig& connector);
+  // `tls` is null where the connector has no certificate.
+  static std::shared_ptr<const ReceiveSettings> from(
+      const Config& config, const ReceiveConfig& connector,
+      std::shared_ptr<const net::TlsServerContext> tls = nullptr);
 };
 
 }  // namespace sluice::relay

@@ -7,7 +7,6 @@
 #include "net/smtp/path.h"
 #include "net/tcp_stream.h"
 #include "relay/accept/relay_policy.h"
-#include "relay/accept/trace_header.h"
 
 namespace sluice::relay {
 namespace {
@@ -60,7 +59,11 @@ ServerSession::ServerSession(AcceptContext& context,
       waiting_since_(context.loop.now()),
       last_phase_(Phase::Command) {
   stream_->setHandler(this);
-  protocol_.greet();
+  if (settings_->implicit_tls) {
+    startTls();
+  } else {
+    protocol_.greet();
+  }
   afterInput();
 }
 
@@ -81,6 +84,7 @@ void ServerSession::onRead(std::string_view bytes) {
 void ServerSession::afterInput() {
   if (over_ || client_gone_ || !sendOutput()) return;
   if (client_finished_ && awaitsInput()) return finish();
+  if (protocol_.phase() == Phase::Handshake && !handshaking_) startTls();
   const bool content = transaction_ && transaction_->incoming;
   if (content && protocol_.phase() == Phase::Content && transaction_->incoming->congested()) {
     setPaused(kCongested, true);
@@ -142,8 +146,9 @@ void ServerSession::setPaused(Pause reason, bool paused) {
   }
 }
 
-void ServerSession::onEnd(const Error&) {
+void ServerSession::onEnd(const Error& why) {
   if (over_) return;
+  if (handshaking_) logTlsFailed(why.detail);
   client_gone_ = true;
   if (!committing()) finish();
 }
@@ -203,6 +208,7 @@ void ServerSession::noteProgress() {
 }
 
 SteadyTime ServerSession::due() const {
+  if (handshaking_) return handshake_due_;
   const ReceiveConfig& connector = settings_->connector;
   SteadyTime due = waiting_since_ + connector.command_timeout;
   if (protocol_.phase() == Phase::Content) {
@@ -221,6 +227,7 @@ void ServerSession::armDeadline(SteadyTime at) {
 
 // Armed once and looked at when it fires: most waits are over long before.
 void ServerSession::onDeadline() {
+  if (handshaking_) return onTlsDue();
   const SteadyTime now = context_.loop.now();
   const bool ours = protocol_.phase() == Phase::Answering || protocol_.owesReplies() ||
                     (paused_ != 0 && !(paused_ & kOutput));
@@ -262,7 +269,8 @@ void ServerSession::onRcpt(const smtp::RcptCommand& rcpt) {
   std::string_view mailbox = rcpt.forward_path.mailbox;
   if (rcpt.forward_path.bare()) {
     mailbox = settings_->postmaster;  // RFC 5321 section 4.5.1: from anyone
-  } else if (!mayRelay(settings_->connector, {client_.address}).allowed) {
+  } else if (!mayRelay(settings_->connector, {client_.address, false, trustedByCertificate()})
+                  .allowed) {
     return refuseRcpt(rcpt, kRelayingDenied);
   }
   const auto added = transaction_->add(mailbox, rcpt, *context_.router);
@@ -312,7 +320,7 @@ void ServerSession::onContentBegin() {
   TraceInfo info;
   info.hello = hello_;
   info.extended = protocol_.extended();
-  info.tls = protocol_.tls();
+  describeTls(info);
   info.smtputf8 = transaction_->envelope().smtputf8;
   info.client = client_.address;
   info.hostname = settings_->hostname;
@@ -379,6 +387,7 @@ void ServerSession::commit(uint64_t ticket, const smtp::ContentFindings& finding
   event.size = envelope.content_bytes;
   event.connector = envelope.receive_connector;
   event.address = envelope.client;
+  if (tls_) event.tls = tls_->version();
 
   ++commits_under_way_;
   context_.queue.commit(

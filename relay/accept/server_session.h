@@ -14,10 +14,12 @@
 #include "net/loop.h"
 #include "net/smtp/server_protocol.h"
 #include "net/stream.h"
+#include "net/tls/tls_stream.h"
 #include "queue/queue.h"
 #include "relay/accept/accept_metrics.h"
 #include "relay/accept/mail_transaction.h"
 #include "relay/accept/receive_settings.h"
+#include "relay/accept/trace_header.h"
 #include "relay/log/event_log.h"
 #include "relay/route/router.h"
 
@@ -41,7 +43,7 @@ class ServerSession final : private net::Stream::Handler, private smtp::ServerEv
     virtual void onSessionOver(ServerSession& session) = 0;
   };
 
-  // Greets the client at once.
+  // Greets the client at once; with implicit TLS, when that is there.
   ServerSession(AcceptContext& context, std::shared_ptr<const ReceiveSettings> settings,
                 std::unique_ptr<net::Stream> stream, Owner& owner);
   ~ServerSession() override;
@@ -92,6 +94,14 @@ class ServerSession final : private net::Stream::Handler, private smtp::ServerEv
   void refuseRcpt(const smtp::RcptCommand& rcpt, const smtp::ServerReply& reply);
   void logRefused(std::string sender, std::string recipient, const smtp::ServerReply& reply);
 
+  // TLS: server_session_tls.cc.
+  void startTls();
+  void onTlsReady();
+  void onTlsDue();
+  void logTlsFailed(const std::string& reason);
+  void describeTls(TraceInfo& info) const;
+  bool trustedByCertificate() const;
+
   void afterInput();
   bool sendOutput();
   bool awaitsInput() const;
@@ -106,6 +116,7 @@ class ServerSession final : private net::Stream::Handler, private smtp::ServerEv
   AcceptContext& context_;
   const std::shared_ptr<const ReceiveSettings> settings_;
   std::unique_ptr<net::Stream> stream_;
+  net::TlsStream* tls_ = nullptr;  // stream_, once it is one
   Owner& owner_;
   const Endpoint client_;
   std::string hello_;
@@ -117,6 +128,7 @@ class ServerSession final : private net::Stream::Handler, private smtp::ServerEv
   SteadyTime content_since_{};
   SteadyTime armed_for_{};
   SteadyTime paused_since_{};
+  SteadyTime handshake_due_{};
   uint64_t content_bytes_in_ = 0;
   uint64_t commands_seen_ = 0;
   unsigned paused_ = 0;
@@ -124,6 +136,7 @@ class ServerSession final : private net::Stream::Handler, private smtp::ServerEv
   bool had_partial_command_ = false;
   bool feeding_ = false;  // the protocol is being fed; what follows is done after that
   size_t commits_under_way_ = 0;
+  bool handshaking_ = false;
   bool client_gone_ = false;
   bool client_finished_ = false;  // will send no more, and waits for its replies
   bool over_ = false;

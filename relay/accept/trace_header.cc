@@ -18,6 +18,9 @@ void appendProtocol(std::string& out, const TraceInfo& info) {
   out.append(info.smtputf8 ? "UTF8SMTP" : info.extended ? "ESMTP" : "SMTP");
   if (info.tls) out.push_back('S');
   if (info.authenticated) out.push_back('A');
+  if (info.tls && !info.tls_version.empty()) {
+    out.append(" (").append(info.tls_version).append(" ").append(info.tls_cipher).append(")");
+  }
 }
 
 }  // namespace

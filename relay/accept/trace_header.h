@@ -16,6 +16,8 @@ struct TraceInfo {
   std::string_view hello;  // what the client said behind EHLO or HELO; hostile
   bool extended = true;    // EHLO
   bool tls = false;
+  std::string_view tls_version;  // "TLSv1.3"; with its cipher, if known
+  std::string_view tls_cipher;
   bool authenticated = false;
   bool smtputf8 = false;
   IpAddress client;

@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include <cerrno>
 #include <csignal>
 #include <ostream>
 
@@ -19,6 +20,8 @@ LogLevel levelOf(const std::string& name) {
   if (name == "error") return LogLevel::Error;
   return LogLevel::Info;
 }
+
+constexpr timespec kLookAtFiles{10, 0};  // whether certificates have changed
 
 // Every connection is a file descriptor: as many as we are allowed.
 void raiseFileLimit() {
@@ -55,8 +58,11 @@ int serve(CliContext& context) {
     return kExitFailed;
   }
   for (;;) {
-    int number = 0;
-    if (sigwait(&signals, &number) != 0) continue;
+    const int number = sigtimedwait(&signals, nullptr, &kLookAtFiles);
+    if (number < 0) {
+      if (errno == EAGAIN) (*relay)->renewCertificates();
+      continue;
+    }
     if (number != SIGHUP) break;
     (void)(*relay)->reload();  // says in the log how it went
   }

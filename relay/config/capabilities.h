@@ -7,11 +7,11 @@
 namespace sluice::relay {
 
 struct Capabilities {
-  bool receive_tls = false;     // certificates, STARTTLS, implicit TLS, client certificates
+  bool receive_tls = true;      // certificates, STARTTLS, implicit TLS, client certificates
   bool receive_auth = false;    // AUTH and users files
   bool proxy_protocol = false;  // PROXY v1, v2
   bool xclient = false;
-  bool send_tls = false;  // STARTTLS, verified names
+  bool send_tls = true;  // STARTTLS, verified names
   bool dane = false;
   bool mta_sts = false;
   bool send_auth = false;  // credentials for smart hosts

@@ -45,10 +45,10 @@ struct AuthLockout {
 struct ReceiveConfig {
   std::string name;
   std::vector<Endpoint> listen;
-  std::vector<IpNetwork> relay_networks;  // default: 127.0.0.0/8, ::1/128
-  ReceiveTls tls = ReceiveTls::StartTls;  // StartTls without a certificate offers no TLS
-  std::string tls_certificate;
-  std::string tls_key;
+  std::vector<IpNetwork> relay_networks;     // default: 127.0.0.0/8, ::1/128
+  ReceiveTls tls = ReceiveTls::StartTls;     // StartTls without a certificate offers no TLS
+  std::vector<std::string> tls_certificate;  // by SNI; the first where none fits
+  std::vector<std::string> tls_key;          // of each, in the same order
   std::string tls_client_ca;
   ReceiveAuth auth = ReceiveAuth::Optional;
   bool auth_plaintext = false;

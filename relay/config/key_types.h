@@ -207,6 +207,29 @@ std::string printList(const std::vector<Item>& items, Print print) {
   return out + "]";
 }
 
+// One file or a list of them; "" = none.
+template <class T>
+Key<T> files(std::string_view name, std::vector<std::string> T::*member, FileKind kind) {
+  return {name, "file or list of files",
+          [member, kind](const ConfigValue& value, T& out, Reading& reading) {
+            std::vector<std::string>& paths = out.*member;
+            paths.clear();
+            const auto add = [&](const ConfigValue& one, Empty empty) {
+              const auto path = readText(one, empty, reading);
+              if (!path || path->empty()) return;
+              if (auto why = whyUnusable(*path, kind)) reading.mistake(one.place, *why);
+              paths.push_back(*path);
+            };
+            if (value.kind != ConfigValue::Kind::Array) return add(value, Empty::Allowed);
+            for (const ConfigValue& one : value.items) add(one, Empty::Refused);
+          },
+          [member](const T& section) {
+            const auto& paths = section.*member;
+            if (paths.empty()) return quoteToml("");
+            return paths.size() == 1 ? quoteToml(paths.front()) : printList(paths, std::identity());
+          }};
+}
+
 // A list that, if it is set, must hold something where Empty::Refused.
 template <class T, class Item>
 Key<T> list(std::string_view name, std::string_view type, std::vector<Item> T::*member, Empty empty,

@@ -5,6 +5,7 @@
 
 #include "relay/config/checks.h"
 #include "relay/config/open_relay.h"
+#include "relay/config/tls_files.h"
 
 namespace sluice::relay {
 namespace {
@@ -63,6 +64,14 @@ void checkTls(const ReceiveConfig& receive, const SectionCheck& section) {
   if (!receive.tls_client_ca.empty() && (!certificate || receive.tls == ReceiveTls::Off)) {
     section.mistake("tls_client_ca", "needs TLS: set tls_certificate and tls_key");
   }
+  if (certificate && key && receive.tls_certificate.size() != receive.tls_key.size()) {
+    return section.mistake("tls_key", "needs one key for each tls_certificate, in their order");
+  }
+  for (const char* name : {"tls_certificate", "tls_key", "tls_client_ca"}) {
+    if (section.places.isBroken(name)) return;  // a file that cannot be read
+  }
+  const auto loaded = loadServerTls(receive, std::make_shared<net::TicketKeys>());
+  if (!loaded.context && !loaded.key.empty()) section.mistake(loaded.key, loaded.why);
 }
 
 void checkAuth(const ReceiveConfig& receive, const SectionCheck& section) {

@@ -57,8 +57,8 @@ Keys<ReceiveConfig> who() {
   return {
       networks("relay_networks", &ReceiveConfig::relay_networks),
       choice("tls", &ReceiveConfig::tls, kTls),
-      file("tls_certificate", &ReceiveConfig::tls_certificate, FileKind::Public),
-      file("tls_key", &ReceiveConfig::tls_key, FileKind::Secret),
+      files("tls_certificate", &ReceiveConfig::tls_certificate, FileKind::Public),
+      files("tls_key", &ReceiveConfig::tls_key, FileKind::Secret),
       file("tls_client_ca", &ReceiveConfig::tls_client_ca, FileKind::Public),
       choice("auth", &ReceiveConfig::auth, kAuth),
       boolean("auth_plaintext", &ReceiveConfig::auth_plaintext),

@@ -3,6 +3,8 @@
 #include <set>
 
 #include "relay/config/checks.h"
+#include "relay/config/file_checks.h"
+#include "relay/config/tls_files.h"
 
 namespace sluice::relay {
 namespace {
@@ -49,6 +51,20 @@ void checkDane(SendTls tls, const Config& config, const SectionCheck& section) {
   }
 }
 
+void checkAuthorities(const SendConfig& send, const Config& config, const SectionCheck& section) {
+  if (section.places.isBroken("tls_ca_file")) return;
+  const bool verifies = verifiesNames(config, send);
+  if (!send.tls_ca_file.empty()) {
+    const auto loaded = loadClientTls(send, verifies);
+    if (!loaded.context) section.mistake(loaded.key, loaded.why);
+  } else if (const auto why = whyUnusable(kSystemAuthorities, FileKind::Public); verifies && why) {
+    section.mistake("tls",
+                    "\"verify\" needs authorities: install ca-certificates or set "
+                    "tls_ca_file (" +
+                        *why + ")");
+  }
+}
+
 // Connectors that no rule can choose between.
 void checkAddressSpaces(const Config& config, const ConfigPlaces& places, Mistakes& mistakes) {
   std::map<std::pair<std::string, int>, std::string> owners;
@@ -77,6 +93,7 @@ void checkSend(const Config& config, const ConfigPlaces& places, Mistakes& mista
     checkRoute(send, section);
     checkCredentials(send, section);
     checkDane(send.limits.tls, config, section);
+    checkAuthorities(send, config, section);
   }
   checkAddressSpaces(config, places, mistakes);
 }

@@ -137,14 +137,17 @@ void ClientSession::nextAddress() {
     endpoint_ = {addresses_[next_address_++], host_.port};
     if (!mayConnect(endpoint_)) continue;
     ++addresses_tried_;
-    state_ = State::Connecting;
-    connector_ = std::make_unique<net::TcpConnector>(
-        context_.loop, endpoint_, pickSource(hops_->connector->source_addresses, endpoint_.address),
-        hops_->limits.connect_timeout,
-        [this](Result<std::unique_ptr<net::TcpStream>> stream) { onConnected(std::move(stream)); });
-    return;
+    return connect();
   }
   nextHost();
+}
+
+void ClientSession::connect() {
+  state_ = State::Connecting;
+  connector_ = std::make_unique<net::TcpConnector>(
+      context_.loop, endpoint_, pickSource(hops_->connector->source_addresses, endpoint_.address),
+      hops_->limits.connect_timeout,
+      [this](Result<std::unique_ptr<net::TcpStream>> stream) { onConnected(std::move(stream)); });
 }
 
 void ClientSession::onConnected(Result<std::unique_ptr<net::TcpStream>> stream) {
@@ -154,11 +157,8 @@ void ClientSession::onConnected(Result<std::unique_ptr<net::TcpStream>> stream) 
   }
   stream_ = std::move(*stream);
   stream_->setHandler(this);
-  smtp::ClientOptions options;
-  options.helo =
-      hops_->connector->helo.empty() ? context_.config->hostname : hops_->connector->helo;
-  protocol_ = std::make_unique<smtp::ClientProtocol>(
-      std::move(options), static_cast<smtp::ClientProtocol::Handler&>(*this));
+  beginProtocol();
+  if (demand_.when == TlsDemand::When::FromTheStart) return secure();
   state_ = State::Greeting;
   watched_ = 0;
   watch();
@@ -166,7 +166,9 @@ void ClientSession::onConnected(Result<std::unique_ptr<net::TcpStream>> stream) 
 
 // This address will not do: hold it against the host, go on to the next.
 void ClientSession::hostFailed(Error why) {
-  if (why.code != Errc::LoopsToUs) {
+  // What the host lacks for one policy is no fault in the eyes of another.
+  const bool of_policy = why.code == Errc::TlsFailed || why.code == Errc::TlsMissing;
+  if (why.code != Errc::LoopsToUs && !of_policy) {
     context_.health.failed(endpoint_, context_.loop.now(), hops_->limits.host_backoff,
                            context_.config->queue.retry_first);
   }
@@ -176,11 +178,12 @@ void ClientSession::hostFailed(Error why) {
   // Later: the stream and the protocol may be calling us.
   context_.loop.defer([this, alive = std::weak_ptr<char>(alive_)] {
     if (alive.expired() || state_ == State::Ended) return;
+    tls_ = nullptr;
     stream_.reset();
     protocol_.reset();
     connector_.reset();
     bytes_queued_ = 0;
-    nextAddress();
+    std::exchange(again_in_clear_, false) ? connect() : nextAddress();
   });
 }
 
@@ -196,6 +199,7 @@ void ClientSession::onRead(std::string_view bytes) {
 
 void ClientSession::onEnd(const Error& why) {
   if (state_ == State::Ended) return;
+  if (state_ == State::Securing) return onTlsFailed(why);
   // Leaving is a server's right while nothing is under way.
   if (state_ == State::Quitting || idle()) return end(std::nullopt);
   fail(why);
@@ -313,6 +317,7 @@ void ClientSession::afterActivity() {
   }
   if (state_ == State::Open && protocol_->awaited() == smtp::Expect::Quit) state_ = State::Quitting;
   if (state_ == State::Quitting && !protocol_->awaited()) return end(std::nullopt);
+  if (state_ == State::Securing) return;  // the handshake has its own deadline
   stream_->flush();
   // What the kernel took at once makes room that no onDrained() tells of.
   while (protocol_->waitsForRoom() && stream_->unsentBytes() <= net::TcpStream::kLowWaterBytes) {
@@ -344,6 +349,7 @@ Duration ClientSession::patienceFor(smtp::Expect what) const {
     case smtp::Expect::Greeting:
     case smtp::Expect::Ehlo:
     case smtp::Expect::Helo:
+    case smtp::Expect::StartTls:
     case smtp::Expect::Mail:
     case smtp::Expect::Rcpt:
     case smtp::Expect::Rset:
@@ -373,6 +379,9 @@ void ClientSession::watch() {
 }
 
 void ClientSession::onDeadline() {
+  if (state_ == State::Securing) {
+    return onTlsFailed({Errc::Timeout, "no TLS handshake in time"});
+  }
   if (state_ == State::Quitting) return end(std::nullopt);
   if (idle() && !protocol_->awaited()) return quit();
   const bool sending = protocol_->sendingContent() || stream_->unsentBytes() > 0;

@@ -12,6 +12,7 @@
 
 #include "net/smtp/client_protocol.h"
 #include "net/tcp_stream.h"
+#include "net/tls/tls_stream.h"
 #include "relay/deliver/delivery.h"
 #include "relay/deliver/delivery_context.h"
 #include "relay/deliver/next_hops.h"
@@ -39,7 +40,7 @@ class ClientSession final : private net::Stream::Handler, private smtp::ClientPr
     virtual void onEnd(ClientSession& session, const std::optional<Error>& failure) = 0;
   };
 
-  enum class State : uint8_t { Resolving, Connecting, Greeting, Open, Quitting, Ended };
+  enum class State : uint8_t { Resolving, Connecting, Securing, Greeting, Open, Quitting, Ended };
 
   ClientSession(DeliveryContext& context, std::shared_ptr<const HopSet> hops, Owner& owner);
   ~ClientSession() override;
@@ -58,6 +59,8 @@ class ClientSession final : private net::Stream::Handler, private smtp::ClientPr
   bool waitsLong() const;
   const std::string& hostName() const { return host_.name; }
   const Endpoint& endpoint() const { return endpoint_; }
+  // "TLSv1.3", or empty.
+  std::string_view tlsVersion() const { return tls_ ? tls_->version() : std::string_view(); }
   bool passesDsn() const { return protocol_ && protocol_->offer().dsn; }
 
  private:
@@ -65,6 +68,7 @@ class ClientSession final : private net::Stream::Handler, private smtp::ClientPr
   void nextHost();
   void onAddresses(Result<net::AddressAnswer> answer);
   void nextAddress();
+  void connect();
   void onConnected(Result<std::unique_ptr<net::TcpStream>> stream);
   void hostFailed(Error why);
   bool mayConnect(const Endpoint& to);
@@ -82,6 +86,7 @@ class ClientSession final : private net::Stream::Handler, private smtp::ClientPr
   void send(std::string_view bytes) override;
   void send(Slice slice) override;
   size_t unsentBytes() const override;
+  void onStartTls() override;
   void onOpen(const smtp::ServerOffer& offer) override;
   void onRefused(smtp::Expect stage, const smtp::Reply& reply) override;
   smtp::ClientTransaction* nextTransaction() override;
@@ -89,6 +94,12 @@ class ClientSession final : private net::Stream::Handler, private smtp::ClientPr
   void onBroken(const Error& why, const std::optional<smtp::Reply>& last_word) override;
   void onQuitDone() override;
   void onContentCame() override;
+
+  // TLS: client_session_tls.cc.
+  void beginProtocol();
+  void secure();
+  void onSecured();
+  void onTlsFailed(const Error& why);
 
   void afterActivity();
   void watch();
@@ -115,7 +126,10 @@ class ClientSession final : private net::Stream::Handler, private smtp::ClientPr
   std::optional<Error> failure_;  // the one to report if no host answers
   std::unique_ptr<net::Lookup> lookup_;
   std::unique_ptr<net::TcpConnector> connector_;
-  std::unique_ptr<net::TcpStream> stream_;
+  std::unique_ptr<net::Stream> stream_;
+  net::TlsStream* tls_ = nullptr;  // stream_, once it is one
+  TlsDemand demand_;
+  bool again_in_clear_ = false;  // the same address once more
   std::unique_ptr<smtp::ClientProtocol> protocol_;
   std::deque<std::unique_ptr<Delivery>> deliveries_;  // under way, oldest first
   size_t served_ = 0;                                 // begun

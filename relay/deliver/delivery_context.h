@@ -11,12 +11,14 @@
 #include "metrics/destinations.h"
 #include "net/dns/resolver.h"
 #include "net/loop.h"
+#include "net/tls/tls_client_context.h"
 #include "queue/queue.h"
 #include "relay/config/config.h"
 #include "relay/deliver/connection_budget.h"
 #include "relay/deliver/delivery_metrics.h"
 #include "relay/deliver/host_health.h"
 #include "relay/deliver/host_quirks.h"
+#include "relay/deliver/tls_policy.h"
 #include "relay/log/event_log.h"
 #include "relay/route/router.h"
 
@@ -44,6 +46,12 @@ struct DeliveryContext {
   using Results = std::array<uint64_t, metrics::kDeliveryResults.size()>;
   static constexpr size_t kMaxCountedDestinations = 100'000;
   std::unordered_map<std::string, Results> results;
+
+  // By connector name; replaced with `config`.
+  using TlsContexts = std::map<std::string, std::shared_ptr<net::TlsClientContext>>;
+  std::shared_ptr<const TlsContexts> tls;
+  PlainHosts plain_hosts;
+
   void count(const std::string& destination, size_t result) {
     const auto found = results.find(destination);
     if (found != results.end()) {

@@ -7,6 +7,7 @@
 
 #include "metrics/buckets.h"
 #include "metrics/cells.h"
+#include "net/tls/tls_metrics.h"
 
 namespace sluice::relay {
 
@@ -18,6 +19,7 @@ struct ConnectorMetrics {
   metrics::Counter discarded;
   metrics::Counter ambiguous;
   metrics::Gauge connections;
+  net::TlsMetrics tls;
   metrics::Histogram delay_seconds{metrics::kDeliverySeconds};
 };
 

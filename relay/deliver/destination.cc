@@ -266,6 +266,7 @@ AttemptPlace Destination::place(const ClientSession* session) const {
   if (session) {
     place.mx = session->hostName();
     place.address = session->endpoint().toString();
+    place.tls = session->tlsVersion();
     place.passes_dsn = session->passesDsn();
   }
   return place;

@@ -94,6 +94,10 @@ void HopLookup::finish(std::shared_ptr<HopSet> hops) {
   hops->connector = &connector_;
   hops->limits = router_->limitsFor(connector_, domain_, hops->host_names);
   hops->identity = destinationIdentity(connector_.name, hops->host_names);
+  // What demands more of TLS must not share connections with what demands less.
+  if (hops->limits.tls != connector_.limits.tls) {
+    hops->identity += fmt::format(" tls={}", static_cast<int>(hops->limits.tls));
+  }
   done_(std::shared_ptr<const HopSet>(std::move(hops)));
 }
 

@@ -26,7 +26,7 @@ struct HopSet {
   DeliveryLimits limits;
   std::vector<std::vector<HopHost>> by_preference;
   std::vector<std::string> host_names;  // in order, for people
-  std::string identity;                 // equal for the same hosts over the same connector
+  std::string identity;                 // equal for the same hosts over the same connector, and TLS
   SteadyTime valid_until = SteadyTime::max();
 
   // Every host once, in the order to try: by preference, shuffled within it.

@@ -49,6 +49,7 @@ struct Conversation : testing::Test, ClientProtocol::Handler {
   std::optional<Reply> refused;
   std::optional<Error> broken;
   bool quit_done = false;
+  int handshakes = 0;
   int content_came = 0;
   size_t unsent = 0;
   std::unique_ptr<ClientProtocol> protocol;
@@ -72,6 +73,7 @@ struct Conversation : testing::Test, ClientProtocol::Handler {
   size_t unsentBytes() const override { return unsent; }
   void onOpen(const ServerOffer& offer) override { opened = offer; }
   void onRefused(Expect, const Reply& reply) override { refused = reply; }
+  void onStartTls() override { ++handshakes; }
   ClientTransaction* nextTransaction() override {
     if (letters.empty()) return nullptr;
     Letter* next = letters.front();
@@ -440,6 +442,95 @@ TEST(DotStuffing, IsTheSameHoweverTheContentIsCut) {
 }
 
 TEST(DotStuffing, EndsAnEmptyContentWithALoneDot) { EXPECT_EQ(stuffed({}), ".\r\n"); }
+
+// --- STARTTLS (RFC 3207) ---
+
+constexpr const char* kStartTls = "250-mx.example.net\r\n250-PIPELINING\r\n250 STARTTLS\r\n";
+
+ClientOptions withTls(StartTls when) {
+  ClientOptions options;
+  options.starttls = when;
+  return options;
+}
+
+TEST_F(Conversation, StartsTlsWhereItIsOfferedAndSaysHelloAnew) {
+  begin(withTls(StartTls::IfOffered));
+  say("220 mx.example.net\r\n");
+  take();
+  say(kStartTls);
+  EXPECT_EQ(take(), "STARTTLS\r\n");
+  EXPECT_FALSE(opened);
+  say("220 2.0.0 go ahead\r\n");
+  EXPECT_EQ(handshakes, 1);
+  EXPECT_EQ(take(), "");
+  EXPECT_FALSE(protocol->awaited());
+  protocol->tlsStarted();
+  EXPECT_EQ(take(), "EHLO relay.example.com\r\n");
+  EXPECT_FALSE(protocol->offer().pipelining) << "what was offered in clear is forgotten";
+  say("250-mx.example.net\r\n250 8BITMIME\r\n");
+  ASSERT_TRUE(opened);
+  EXPECT_TRUE(opened->eight_bit_mime);
+  EXPECT_FALSE(opened->pipelining);
+}
+
+TEST_F(Conversation, DoesNotStartTlsTwice) {
+  begin(withTls(StartTls::Required));
+  say("220 mx.example.net\r\n");
+  say(kStartTls);
+  say("220 go\r\n");
+  protocol->tlsStarted();
+  take();
+  say(kStartTls);
+  EXPECT_TRUE(opened);
+  EXPECT_EQ(take(), "");
+}
+
+TEST_F(Conversation, GoesOnInClearWhereTlsIsNotOfferedOrRefusedAndNotRequired) {
+  openWith(kPipelining, withTls(StartTls::IfOffered));
+  EXPECT_TRUE(opened);
+  opened.reset();
+  openWith(kStartTls, withTls(StartTls::IfOffered));
+  say("454 4.7.0 no certificate today\r\n");
+  EXPECT_TRUE(opened);
+  EXPECT_EQ(handshakes, 0);
+}
+
+TEST_F(Conversation, NeverGoesOnInClearWhereTlsIsRequired) {
+  openWith(kPipelining, withTls(StartTls::Required));
+  ASSERT_TRUE(broken);
+  EXPECT_EQ(broken->code, Errc::TlsMissing);
+  broken.reset();
+  openWith(kStartTls, withTls(StartTls::Required));
+  say("454 4.7.0 no certificate today\r\n");
+  ASSERT_TRUE(broken);
+  EXPECT_EQ(broken->code, Errc::TlsMissing);
+  broken.reset();
+  openWith("500 what?\r\n", withTls(StartTls::Required));  // HELO, then
+  say("250 mx\r\n");
+  ASSERT_TRUE(broken);
+  EXPECT_EQ(broken->code, Errc::TlsMissing);
+  EXPECT_FALSE(opened);
+}
+
+// CVE-2011-0411 and its kin: replies injected in clear to be read as if they came under TLS.
+TEST_F(Conversation, LeavesAServerThatSaysMoreBehindItsReplyToStartTls) {
+  openWith(kStartTls, withTls(StartTls::IfOffered));
+  say("220 go\r\n250-injected\r\n250 AUTH PLAIN\r\n");
+  ASSERT_TRUE(broken);
+  EXPECT_EQ(broken->code, Errc::Malformed);
+  EXPECT_EQ(handshakes, 0);
+  EXPECT_FALSE(opened);
+}
+
+TEST_F(Conversation, ImplicitTlsComesBeforeTheGreeting) {
+  begin(withTls(StartTls::Required));
+  protocol->tlsStarted();
+  EXPECT_EQ(take(), "");
+  say("220 mx.example.net\r\n");
+  EXPECT_EQ(take(), "EHLO relay.example.com\r\n");
+  say(kStartTls);
+  EXPECT_TRUE(opened);
+}
 
 }  // namespace
 }  // namespace sluice::smtp

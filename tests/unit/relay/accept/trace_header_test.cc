@@ -48,6 +48,15 @@ TEST(TraceHeader, NamesTheProtocol) {
   }
 }
 
+TEST(TraceHeader, SaysWhichTls) {
+  TraceInfo given = info();
+  given.tls = true;
+  given.tls_version = "TLSv1.3";
+  given.tls_cipher = "TLS_AES_128_GCM_SHA256";
+  EXPECT_NE(received(given).find(" with ESMTPS (TLSv1.3 TLS_AES_128_GCM_SHA256) id "),
+            std::string::npos);
+}
+
 TEST(TraceHeader, WritesIpv6AsALiteral) {
   TraceInfo given = info();
   given.client = IpAddress::parse("2001:db8::1").value();

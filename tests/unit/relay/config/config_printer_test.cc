@@ -33,9 +33,9 @@ listen = ["0.0.0.0:25", "[::]:25"]
 relay_networks = ["10.0.0.0/8", "2001:db8::/32"]
 tls = "implicit"
 tls_certificate = ")" +
-         file + R"("
+         folder.file("c", kCertificatePem) + R"("
 tls_key = ")" +
-         file + R"("
+         folder.file("k", kKeyPem) + R"("
 users_file = ")" +
          file + R"("
 auth_mechanisms = ["plain"]

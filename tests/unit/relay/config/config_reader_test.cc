@@ -5,6 +5,7 @@ namespace sluice::relay {
 namespace {
 
 using namespace std::chrono_literals;
+using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -321,11 +322,54 @@ TEST(ConfigReader, APasswordNextToAPasswordFileIsAConflict) {
 
 TEST(ConfigReader, ACertificateAndItsKeyComeTogether) {
   const TestFolder folder;
-  const std::string certificate = "tls_certificate = \"" + folder.file("c", "") + "\"\n";
-  const std::string key = "tls_key = \"" + folder.file("k", "") + "\"\n";
+  const std::string certificate =
+      "tls_certificate = \"" + folder.file("c", kCertificatePem) + "\"\n";
+  const std::string key = "tls_key = \"" + folder.file("k", kKeyPem) + "\"\n";
   EXPECT_THAT(mistakesOf("[[receive]]\n" + certificate), HasSubstr("needs its tls_key"));
   EXPECT_THAT(mistakesOf("[[receive]]\n" + key), HasSubstr("needs its tls_certificate"));
   EXPECT_EQ(mistakesOf("[[receive]]\n" + certificate + key), "");
+}
+
+TEST(ConfigReader, ACertificateThatCannotBeUsedIsAMistakeAtItsKey) {
+  const TestFolder folder;
+  const auto with = [&](const std::string& certificate, const std::string& key,
+                        mode_t key_mode = 0600) {
+    return mistakesOf("[[receive]]\ntls_certificate = \"" + folder.file("c", certificate) +
+                      "\"\ntls_key = \"" + folder.file("k", key, key_mode) + "\"\n");
+  };
+  EXPECT_EQ(with(kCertificatePem, kKeyPem), "");
+  EXPECT_THAT(with("no PEM at all\n", kKeyPem),
+              AllOf(HasSubstr("a.toml:2:1: [[receive]] tls_certificate: "),
+                    HasSubstr("holds no PEM certificate")));
+  EXPECT_THAT(
+      with(kCertificatePem, "no PEM at all\n"),
+      AllOf(HasSubstr("a.toml:3:1: [[receive]] tls_key: "), HasSubstr("holds no PEM private key")));
+  EXPECT_THAT(with(kCertificatePem, kOtherKeyPem),
+              AllOf(HasSubstr("a.toml:3:1: [[receive]] tls_key: "),
+                    HasSubstr("is not the key of the certificate")));
+  EXPECT_THAT(with(kCertificatePem, kKeyPem, 0644),
+              AllOf(HasSubstr("a.toml:3:11: [[receive]] tls_key: "), HasSubstr("chmod o-rwx")));
+}
+
+TEST(ConfigReader, SeveralCertificatesComeWithAKeyForEach) {
+  const TestFolder folder;
+  const std::string certificate = "\"" + folder.file("c", kCertificatePem) + "\"";
+  const std::string key = "\"" + folder.file("k", kKeyPem) + "\"";
+  EXPECT_EQ(mistakesOf("[[receive]]\ntls_certificate = [" + certificate + ", " + certificate +
+                       "]\ntls_key = [" + key + ", " + key + "]\n"),
+            "");
+  EXPECT_THAT(mistakesOf("[[receive]]\ntls_certificate = [" + certificate + ", " + certificate +
+                         "]\ntls_key = " + key + "\n"),
+              HasSubstr("a.toml:3:1: [[receive]] tls_key: needs one key for each"));
+}
+
+TEST(ConfigReader, AuthoritiesThatCannotBeReadAreAMistake) {
+  const TestFolder folder;
+  EXPECT_THAT(mistakesOf("[[send]]\ntls_ca_file = \"" + folder.file("ca", "nothing") + "\"\n"),
+              HasSubstr("a.toml:2:1: [[send]] tls_ca_file: "));
+  EXPECT_EQ(mistakesOf("[[send]]\ntls = \"verify\"\ntls_ca_file = \"" +
+                       folder.file("ca", kCertificatePem) + "\"\n"),
+            "");
 }
 
 TEST(ConfigReader, AUsersFileNeedsTlsOrLeaveToDoWithout) {
@@ -375,6 +419,7 @@ TEST(ConfigReader, SecurityThatThisVersionLacksIsAMistake) {
   const TestFolder folder;
   Surroundings bare = sceneWith();
   bare.capabilities = {};
+  bare.capabilities.receive_tls = bare.capabilities.send_tls = false;
   const std::string file = folder.file("f", "x");
   const auto refused = [&](const std::string& text) {
     EXPECT_THAT(mistakesOf(text, bare), HasSubstr("not supported by this version yet")) << text;

@@ -34,6 +34,32 @@ inline std::string allMistakes(const LoadedConfig& loaded) {
   return out;
 }
 
+// A certificate for relay.test, good for a hundred years, its key, and the key of another.
+inline constexpr const char* kCertificatePem = R"(-----BEGIN CERTIFICATE-----
+MIIBmDCCAT6gAwIBAgIUMuziKBzDfM6Gs5dODmmhbYvESDwwCgYIKoZIzj0EAwIw
+FTETMBEGA1UEAwwKcmVsYXkudGVzdDAgFw0yNjExMjQxMjAyNDlaGA8yMTI2MTAz
+MTEyMDI0OVowFTETMBEGA1UEAwwKcmVsYXkudGVzdDBZMBMGByqGSM49AgEGCCqG
+SM49AwEHA0IABIx2UML9aZYJIXhFVTOdWsZNAcuAIXQX60ZFjjO86UKynvEJ0e2Q
+uDtWbQ1o3vwcbV95WYcPpWyrTBRkTon02bCjajBoMB0GA1UdDgQWBBTxn2hoqSC9
+7sGA+JUnNsxOZj9FjDAfBgNVHSMEGDAWgBTxn2hoqSC97sGA+JUnNsxOZj9FjDAP
+BgNVHRMBAf8EBTADAQH/MBUGA1UdEQQOMAyCCnJlbGF5LnRlc3QwCgYIKoZIzj0E
+AwIDSAAwRQIhANpVlHdO5ldntc2NQDNABwm08y0ZqEGx+J5Q9kCfG6j7AiBeFYHw
+jsg4lz4/P4JIGQifTBIP7osg3+PvDjOzyRIQBg==
+-----END CERTIFICATE-----
+)";
+inline constexpr const char* kKeyPem = R"(-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgdBLvNNc0MyA2f8S3
+20KEKubHOJaPUOzaK3cUZAPUZoihRANCAASMdlDC/WmWCSF4RVUznVrGTQHLgCF0
+F+tGRY4zvOlCsp7xCdHtkLg7Vm0NaN78HG1feVmHD6Vsq0wUZE6J9Nmw
+-----END PRIVATE KEY-----
+)";
+inline constexpr const char* kOtherKeyPem = R"(-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgFvrsDdfQmCmNgDZv
+hSH6CssM19gM8LiYp66k6mVndKihRANCAATaIMmNJdEMr1fzMJNlJbnTy8zeVgKX
+zdmrftgSn0MOSiHjUdCsVd593c9hY8hZKWa/AVHkXVUZqcGSFS6uivFD
+-----END PRIVATE KEY-----
+)";
+
 // A folder that goes away with the test; files in it are made with a mode.
 class TestFolder {
  public:

@@ -91,7 +91,7 @@ def _check_histograms(kinds, samples):
             raise Malformed(f"buckets of {name} are not cumulative")
 
 
-def total(samples, name, **labels):
+def total(samples, name, /, **labels):
     """Sum of the samples of that name whose labels match; 0 if there is none."""
     return sum(s.value for s in samples if s.name == name
                and all(s.labels.get(key) == value for key, value in labels.items()))

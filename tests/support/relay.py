@@ -271,7 +271,7 @@ class Relay:
         assert status == 200, text
         return metrics_text.parse(text)
 
-    def metric(self, name, **labels):
+    def metric(self, name, /, **labels):
         """Sum over the samples of that name with these labels."""
         return metrics_text.total(self.samples(), name, **labels)
 

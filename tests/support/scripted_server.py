@@ -6,8 +6,8 @@
         ...
         server.wait_messages(1)
 
-Stages: connect, banner, ehlo, helo, mail, rcpt, data, content, eod, bdat, rset, quit, idle (behind the
-reply to a message). A rule is a reply's text or one of the behaviours below; the first rule of a stage that
+Stages: connect, banner, ehlo, helo, starttls, handshake, mail, rcpt, data, content, eod, bdat, rset, quit, idle
+(behind the reply to a message). A rule is a reply's text or one of the behaviours below; the first rule of a stage that
 applies and is not used up wins; without one the server is a good one. All that arrives is
 recorded, and checked: what no client may ever send is in `violations`.
 """
@@ -108,10 +108,10 @@ class Rule:
 
 
 class Command:
-    """A line of the client: its text, the time, and the read that brought its first byte."""
+    """A line of the client: its text, the time, the read that brought its first byte, and under which TLS."""
 
-    def __init__(self, line, batch):
-        self.line, self.batch, self.time = line, batch, time.monotonic()
+    def __init__(self, line, batch, tls=None):
+        self.line, self.batch, self.tls, self.time = line, batch, tls, time.monotonic()
 
     def __repr__(self):
         return f"{self.line}@{self.batch}"
@@ -160,6 +160,7 @@ class Session(threading.Thread):
         self._mail, self._rcpts, self._bdat = None, [], None
         self.got_quit = False
         self._at_idle, self._owed = False, None
+        self.tls, self.tls_resumed, self.tls_error = None, False, None
 
     # Bytes
 
@@ -173,6 +174,8 @@ class Session(threading.Thread):
                 raise Ended
 
     def _client_gone(self):
+        if self.tls:  # cannot be peeked into
+            return not self.is_established()
         try:
             return self.socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
         except BlockingIOError:
@@ -261,6 +264,8 @@ class Session(threading.Thread):
 
     def _converse(self):
         self._act("connect", "", None)
+        if self.server.implicit:
+            self._secure()
         if self._act("banner", "", f"220 {self.server.name} ESMTP") >= 400:
             pass  # stays, for a QUIT
         while True:
@@ -269,7 +274,7 @@ class Session(threading.Thread):
                 if not self._buffer:
                     self._act("idle", "", None)
             line, batch = self._line()
-            self.commands.append(Command(line, batch))
+            self.commands.append(Command(line, batch, self.tls))
             verb = line.split(" ")[0].upper()
             handler = getattr(self, "_on_" + verb.lower(), None)
             if handler is None:
@@ -281,7 +286,25 @@ class Session(threading.Thread):
     def _on_ehlo(self, line):
         self.helo = line[5:]
         self._mail, self._rcpts = None, []
-        self._act("ehlo", self.helo, "\n".join(["250 " + self.server.name, *self.server.extensions]))
+        offer = ["STARTTLS"] if self.server.tls and not self.tls else []
+        self._act("ehlo", self.helo, "\n".join(["250 " + self.server.name, *offer, *self.server.extensions]))
+
+    def _on_starttls(self, line):
+        if not self.server.tls or self.tls:
+            self.write(b"502 5.5.1 not here\r\n")
+        elif self._act("starttls", "", "220 2.0.0 go ahead") == 220:
+            self._secure()
+
+    def _secure(self):
+        if self._buffer:
+            self.server.note(self, f"talked on behind STARTTLS: {bytes(self._buffer[:100])!r}")
+        self._act("handshake", "", None)
+        try:
+            self.socket = self.server.tls.wrap_socket(self.socket, server_side=True)
+        except OSError as error:
+            self.tls_error = str(error)
+            raise Ended from None
+        self.tls, self.tls_resumed = self.socket.version(), self.socket.session_reused
 
     def _on_helo(self, line):
         self.helo = line[5:]
@@ -376,7 +399,10 @@ class Session(threading.Thread):
 class ScriptedServer:
     """Listens from its construction on. `stop_listening` and `listen` take it down and up again."""
 
-    def __init__(self, address="127.0.1.1", port=0, name="sink.test", extensions=EXTENSIONS):
+    def __init__(self, address="127.0.1.1", port=0, name="sink.test", extensions=EXTENSIONS, tls=None,
+                 implicit=False):
+        """`tls` is an SSLContext: STARTTLS is offered, or with `implicit` spoken from the first byte."""
+        self.tls, self.implicit = tls, implicit
         self.address, self.port = address, port or free_port()
         self.name, self.extensions = name, extensions
         self.sessions, self.messages, self.violations = [], [], []

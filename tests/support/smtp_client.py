@@ -2,6 +2,7 @@
 import re
 import select
 import socket
+import ssl
 import struct
 
 from support.waiting import pause
@@ -49,6 +50,13 @@ def queue_id(reply):
     match = re.search(r"Queued as (\S+)", reply.text)
     assert match, f"no queue id in {reply}"
     return match[1]
+
+
+def any_certificate():
+    """What a TLS client uses that believes everyone."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
 
 
 class SmtpClient:
@@ -155,6 +163,18 @@ class SmtpClient:
         """Sends a line and gives its reply, checked if codes are given."""
         self.send((line if isinstance(line, bytes) else line.encode()) + b"\r\n")
         return self.expect(*codes) if codes else self.reply()
+
+    # TLS
+
+    def secure(self, context=None, name=None):
+        """The handshake, now. Without a context any certificate will do."""
+        assert not self.buffer, self.buffer
+        self.socket = (context or any_certificate()).wrap_socket(self.socket, server_hostname=name)
+        return self
+
+    def starttls(self, context=None, name=None):
+        self.command("STARTTLS", 220)
+        return self.secure(context, name)
 
     # Mail
 

@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 from support import peers
+from support.certificates import Authority
 from support.mail import SENDER, corpus, without_trace, without_traces
 from support.ports import free_port
 from support.relay import smart_host
@@ -109,6 +110,42 @@ def test_a_relay_that_people_use_in_front_of_us(start_relay, server, tmp_path, p
             for name, content in corpus():
                 client.sendmail("sender@here.test", [f"{name}@there.test"], content)
         compare_contents(server, dict(corpus()), hops=2, kind=kind)
+
+
+# OpenSMTPD, unpacked as it is here, ends every client's handshake with an internal error.
+@pytest.mark.alone
+@pytest.mark.parametrize("kind", ["postfix", "exim"])
+def test_a_relay_that_people_use_behind_us_under_tls(start_relay, server, tmp_path, peer_root, kind):
+    """Postfix with OpenSSL, Exim with GnuTLS; verified, with an RSA key."""
+    authority = Authority(tmp_path)
+    leaf = authority.issue("peer.test", ["IP:127.0.0.1"], key="rsa:2048")
+    with peers.make(kind, peer_root, tmp_path / "peer", next_hop=end_of(server, authority), tls=leaf) as peer:
+        relay = start_relay(send=[smart_host(peer, tls="verify", tls_ca_file=authority.file)])
+        for name, content in corpus():
+            message_id = relay.deliver_in(SENDER, [f"<{name}@there.test>"], content)
+            assert relay.log.wait_for(event="delivered", id=message_id)["tls"] == "TLSv1.3"
+        compare_contents(server, dict(corpus()), hops=2, kind=kind)
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize("kind", peers.KINDS)
+def test_a_relay_that_people_use_in_front_of_us_under_tls(start_relay, server, tmp_path, peer_root, kind):
+    leaf = Authority(tmp_path).issue("relay.test", ["DNS:relay.test", "IP:127.0.0.1"])
+    relay = start_relay(send=[smart_host(server)], receive={
+        "tls": "starttls-required", "tls_certificate": leaf.certificate, "tls_key": leaf.key})
+    relay.address = "127.0.0.1"
+    with peers.make(kind, peer_root, tmp_path / "peer", next_hop=relay, tls=leaf) as peer:
+        with smtplib.SMTP(peer.address, peer.port, timeout=30) as client:
+            for name, content in corpus():
+                client.sendmail("sender@here.test", [f"{name}@there.test"], content)
+        compare_contents(server, dict(corpus()), hops=2, kind=kind)
+    assert all(event["tls"] == "TLSv1.3" for event in relay.log.find(event="accepted"))
+
+
+def end_of(server, authority):
+    """The same sink, which now offers TLS: the peer demands it of its next hop."""
+    server.tls = authority.issue("sink.test", [f"IP:{server.address}"]).server_context()
+    return server
 
 
 def compare_contents(server, sent, hops, kind):

@@ -54,10 +54,12 @@ def make(kind, root, folder, next_hop, *place, **settings):
 
 class Peer:
     """Listens on address:port and hands all mail to the next hop. Without `pipelining` it neither offers nor uses it
-    (OpenSMTPD never does), nor chunks; without `esmtp` it greets its next hop with HELO (Postfix only)."""
+    (OpenSMTPD never does), nor chunks; without `esmtp` it greets its next hop with HELO (Postfix only). With a certificate
+    (`tls`) it offers TLS, and demands it of the next hop."""
+    key_mode = 0o600
 
-    def __init__(self, root, folder, next_hop, address="127.0.0.1", port=None, pipelining=True, esmtp=True):
-        self.root, self.folder = root, Path(folder)
+    def __init__(self, root, folder, next_hop, address="127.0.0.1", port=None, pipelining=True, esmtp=True, tls=None):
+        self.root, self.folder, self.tls = root, Path(folder), tls
         self.next = f"{next_hop.address}", next_hop.port
         self.address, self.port = address, port or free_port()
         self.pipelining, self.esmtp = pipelining, esmtp
@@ -69,6 +71,10 @@ class Peer:
         for path in self.folder.parents:  # other users must be able to come here
             if path.stat().st_uid == os.geteuid() and str(path).startswith("/tmp/"):
                 path.chmod(path.stat().st_mode | 0o011)
+        if self.tls:
+            shutil.copy(self.tls.certificate, self.folder / "cert.pem")
+            shutil.copy(self.tls.key, self.folder / "key.pem")
+            (self.folder / "key.pem").chmod(self.key_mode)
         script = self.folder / "start"
         mounts, commands = self.prepare()
         # The accounts last: a layer over /etc would hide them.
@@ -131,6 +137,11 @@ class Postfix(Peer):
             (self.folder / name).mkdir()
         plain = "" if self.pipelining else "pipelining chunking"
         library, sbin = f"{self.root}/usr/lib/postfix", f"{self.root}/usr/sbin"
+        tls = "smtpd_tls_security_level = none\nsmtp_tls_security_level = none" if not self.tls else f"""
+smtpd_tls_security_level = may
+smtpd_tls_cert_file = {self.folder}/cert.pem
+smtpd_tls_key_file = {self.folder}/key.pem
+smtp_tls_security_level = encrypt"""
         (self.folder / "conf/main.cf").write_text(f"""compatibility_level = 3.6
 queue_directory = {self.folder}/queue
 data_directory = {self.folder}/data
@@ -148,8 +159,7 @@ local_recipient_maps =
 mynetworks = 127.0.0.0/8
 smtpd_relay_restrictions = permit_mynetworks, reject
 relayhost = [{self.next[0]}]:{self.next[1]}
-smtpd_tls_security_level = none
-smtp_tls_security_level = none
+{tls}
 smtpd_peername_lookup = no
 smtputf8_enable = yes
 smtpd_discard_ehlo_keywords = {plain}
@@ -176,7 +186,10 @@ import_environment = LD_LIBRARY_PATH MAIL_CONFIG MAIL_LOGTAG
 
 
 class Exim(Peer):
+    key_mode = 0o644  # it reads its key as its own user
+
     def prepare(self):
+        offer = f"*\ntls_certificate = {self.folder}/cert.pem\ntls_privatekey = {self.folder}/key.pem" if self.tls else ""
         for name in ("conf", "spool", "log"):
             (self.folder / name).mkdir()
         program = f"{self.root}/usr/sbin/exim4"
@@ -194,7 +207,7 @@ chunking_advertise_hosts = {offered}
 acl_smtp_rcpt = accept
 host_lookup =
 rfc1413_hosts =
-tls_advertise_hosts =
+tls_advertise_hosts = {offer}
 keep_environment =
 never_users =
 begin routers
@@ -208,9 +221,13 @@ begin transports
 remote:
   driver = smtp
   allow_localhost
+<<<<<<< HEAD
   hosts_avoid_tls = *
   hosts_avoid_pipelining = {used}
   hosts_try_chunking = {offered}
+=======
+  {"hosts_require_tls = *" if self.tls else "hosts_avoid_tls = *"}
+>>>>>>> 9beb423 (tests: speak TLS with Postfix, Exim and OpenSMTPD)
 begin retry
 * * F,1h,1s
 """)
@@ -223,9 +240,17 @@ class OpenSmtpd(Peer):
         (self.folder / "spool").mkdir(mode=0o711)
         (self.folder / "empty").mkdir(mode=0o755)
         configuration = self.folder / "smtpd.conf"
+<<<<<<< HEAD
         configuration.write_text(f"""smtp max-message-size 100M
 listen on {self.address} port {self.port} hostname peer.test
 action "out" relay host smtp://{self.next[0]}:{self.next[1]}
+=======
+        pki = f'pki peer.test cert "{self.folder}/cert.pem"\npki peer.test key "{self.folder}/key.pem"\n' if self.tls else ""
+        configuration.write_text(f"""{pki}listen on 127.0.0.1 port {self.port} {"tls pki peer.test" if self.tls else ""} \
+hostname peer.test
+action "out" relay host {"smtp+tls" if self.tls else "smtp"}://{self.next[0]}:{self.next[1]} \
+{"tls no-verify" if self.tls else ""}
+>>>>>>> 9beb423 (tests: speak TLS with Postfix, Exim and OpenSMTPD)
 match from any for any action "out"
 """)
         configuration.chmod(0o600)

@@ -58,6 +58,13 @@ struct TlsClientContext::Callbacks {
   }
 };
 
+void TlsClientContext::keepResumed(ssl_st& connection) {
+  SSL_SESSION* session = SSL_get_session(&connection);
+  if (session == nullptr || SSL_SESSION_should_be_single_use(session) != 0) return;
+  SSL_SESSION_up_ref(session);
+  if (Callbacks::onSession(&connection, session) == 0) SSL_SESSION_free(session);
+}
+
 Result<std::shared_ptr<TlsClientContext>> TlsClientContext::create(
     const std::optional<TlsCertificates>& authorities) {
   ERR_clear_error();

@@ -35,6 +35,9 @@ class TlsClientContext {
   // For a new connection, which must not outlive this; offers to resume an earlier session with the
   // same peer under the same demand. Errors: InvalidArgument (a host that cannot be a name).
   Result<SslHandle> newConnection(const TlsPeer& peer);
+  // The session that `connection`, one of ours, resumed may be resumed again, if its version
+  // allows.
+  static void keepResumed(ssl_st& connection);
 
  private:
   struct Callbacks;

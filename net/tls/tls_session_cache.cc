@@ -1,7 +1,5 @@
 #include "net/tls/tls_session_cache.h"
 
-#include <openssl/ssl.h>
-
 #include <utility>
 
 namespace sluice::net {
@@ -20,20 +18,10 @@ SslSessionHandle TlsSessionCache::take(const std::string& peer) {
   const std::lock_guard lock(mutex_);
   const auto found = sessions_.find(peer);
   if (found == sessions_.end()) return nullptr;
-  SslSessionHandle& latest = found->second.back();
-  if (SSL_SESSION_should_be_single_use(latest.get()) == 0) {
-    SSL_SESSION_up_ref(latest.get());
-    return SslSessionHandle(latest.get());
-  }
-  SslSessionHandle session = std::move(latest);
+  SslSessionHandle session = std::move(found->second.back());
   found->second.pop_back();
   if (found->second.empty()) sessions_.erase(found);
   return session;
-}
-
-void TlsSessionCache::forget(const std::string& peer) {
-  const std::lock_guard lock(mutex_);
-  sessions_.erase(peer);
 }
 
 }  // namespace sluice::net

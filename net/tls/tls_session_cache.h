@@ -15,12 +15,12 @@ namespace sluice::net {
 class TlsSessionCache {
  public:
   static constexpr size_t kMaxPeers = 2000;
-  static constexpr size_t kMaxOfPeer = 4;  // a ticket of TLS 1.3 is good for one connection
+  static constexpr size_t kMaxOfPeer = 4;
 
   void put(const std::string& peer, SslSessionHandle session);
-  // The latest; null if there is none. One that may be used again stays.
+  // The latest, which then is no longer here; null if there is none. So one that does harm is not
+  // tried again; one of TLS 1.2 that did good may be put back.
   SslSessionHandle take(const std::string& peer);
-  void forget(const std::string& peer);
 
  private:
   std::mutex mutex_;

@@ -161,14 +161,17 @@ void TlsStream::shakeHands() {
 }
 
 void TlsStream::learnWhatWasAgreed() {
-  const SSL* connection = connection_.get();
+  SSL* connection = connection_.get();
   version_ = SSL_get_version(connection);
   if (const SSL_CIPHER* cipher = SSL_get_current_cipher(connection)) {
     cipher_ = SSL_CIPHER_standard_name(cipher);
   }
   resumed_ = SSL_session_reused(connection) == 1;
-  trusted_client_ =
-      SSL_is_server(connection) == 1 && TlsServerContext::hasTrustedClient(*connection);
+  if (SSL_is_server(connection) == 1) {
+    trusted_client_ = TlsServerContext::hasTrustedClient(*connection);
+  } else if (resumed_) {
+    TlsClientContext::keepResumed(*connection);
+  }
 }
 
 // Gives the handler what records there are, up to a buffer's fill. False when there are no more.

@@ -118,7 +118,7 @@ void ClientProtocol::onBytes(std::string_view bytes) {
     onReply(std::move(**reply));
     if (state_ != State::Handshake) continue;
     // Sent in clear to be taken for something said under TLS: by whom, nobody can tell.
-    if (!bytes.empty()) return breakOff(Errc::Malformed, "sent more behind its reply to STARTTLS");
+    if (!bytes.empty()) return breakOff(Errc::TlsFailed, "sent more behind its reply to STARTTLS");
     return handler_.onStartTls();
   }
   if (state_ != State::Over) pump();

@@ -517,7 +517,7 @@ TEST_F(Conversation, LeavesAServerThatSaysMoreBehindItsReplyToStartTls) {
   openWith(kStartTls, withTls(StartTls::IfOffered));
   say("220 go\r\n250-injected\r\n250 AUTH PLAIN\r\n");
   ASSERT_TRUE(broken);
-  EXPECT_EQ(broken->code, Errc::Malformed);
+  EXPECT_EQ(broken->code, Errc::TlsFailed);
   EXPECT_EQ(handshakes, 0);
   EXPECT_FALSE(opened);
 }

@@ -274,6 +274,7 @@ Result<void> Relay::reload() {
   if (!loaded.ok()) {
     std::vector<std::string> lines;
     for (const ConfigMistake& mistake : loaded.mistakes) lines.push_back(mistake.toString());
+    noteBrokenCertificates();
     return refuse(std::move(lines));
   }
   const auto restart = changesForRestart(*plan_.config, loaded.config);
@@ -300,6 +301,14 @@ Result<void> Relay::apply(Plan next) {
   if (!applied) return fail(Errc::Timeout, "the event loops do not answer");
   plan_ = std::move(next);
   return {};
+}
+
+// What a refused reload has said of the certificates need not be said again by renewCertificates().
+void Relay::noteBrokenCertificates() {
+  const std::string state = tlsFilesState(*plan_.config);
+  if (state != tls_files_taken_ && !Plan::of(*plan_.config, tickets_)) {
+    tls_files_seen_ = tls_files_taken_ = state;
+  }
 }
 
 void Relay::renewCertificates() {

@@ -45,6 +45,7 @@ class Relay {
   Relay(Plan plan, std::shared_ptr<net::TicketKeys> tickets, LoadConfig load_again, EventLog& log);
   Result<void> begin();
   Result<void> apply(Plan next);  // plan_mutex_ is held
+  void noteBrokenCertificates();  // plan_mutex_ is held
   Result<void> openQueue();
   Result<void> bindAll();
   Result<void> makeShards();

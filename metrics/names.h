@@ -208,7 +208,7 @@ inline constexpr Metric kReloadFailures{
     "sluice_reload_failures_total",
     Type::Counter,
     {},
-    "Reloads refused because of mistakes in the configuration.",
+    "Reloads refused because of mistakes, and changed certificates that cannot be used.",
     "It rises: the relay runs with an older configuration than its file."};
 
 }  // namespace names

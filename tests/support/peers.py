@@ -221,13 +221,9 @@ begin transports
 remote:
   driver = smtp
   allow_localhost
-<<<<<<< HEAD
-  hosts_avoid_tls = *
+  {"hosts_require_tls = *" if self.tls else "hosts_avoid_tls = *"}
   hosts_avoid_pipelining = {used}
   hosts_try_chunking = {offered}
-=======
-  {"hosts_require_tls = *" if self.tls else "hosts_avoid_tls = *"}
->>>>>>> 9beb423 (tests: speak TLS with Postfix, Exim and OpenSMTPD)
 begin retry
 * * F,1h,1s
 """)
@@ -240,17 +236,13 @@ class OpenSmtpd(Peer):
         (self.folder / "spool").mkdir(mode=0o711)
         (self.folder / "empty").mkdir(mode=0o755)
         configuration = self.folder / "smtpd.conf"
-<<<<<<< HEAD
-        configuration.write_text(f"""smtp max-message-size 100M
-listen on {self.address} port {self.port} hostname peer.test
-action "out" relay host smtp://{self.next[0]}:{self.next[1]}
-=======
-        pki = f'pki peer.test cert "{self.folder}/cert.pem"\npki peer.test key "{self.folder}/key.pem"\n' if self.tls else ""
-        configuration.write_text(f"""{pki}listen on 127.0.0.1 port {self.port} {"tls pki peer.test" if self.tls else ""} \
-hostname peer.test
+        pki = f'pki peer.test cert "{self.folder}/cert.pem"
+pki peer.test key "{self.folder}/key.pem"
+' if self.tls else ""
+        configuration.write_text(f"""{pki}smtp max-message-size 100M
+listen on {self.address} port {self.port} {"tls pki peer.test" if self.tls else ""} hostname peer.test
 action "out" relay host {"smtp+tls" if self.tls else "smtp"}://{self.next[0]}:{self.next[1]} \
 {"tls no-verify" if self.tls else ""}
->>>>>>> 9beb423 (tests: speak TLS with Postfix, Exim and OpenSMTPD)
 match from any for any action "out"
 """)
         configuration.chmod(0o600)

@@ -166,6 +166,7 @@ class PipeEnd final : public Stream {
     if (!self().finished) self().closed = true;
     self().handler = nullptr;
   }
+  bool inputWaits() const override { return false; }
   Endpoint peer() const override { return Endpoint::parse("192.0.2.1:25").value(); }
   Endpoint local() const override { return {}; }
 

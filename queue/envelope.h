@@ -40,7 +40,11 @@ struct Envelope {
   std::string receive_connector;  // empty for our own notices
   std::string client;             // address of the client
   WallTime received_at{};
-  uint64_t content_bytes = 0;  // with our Received field
+  uint64_t content_bytes = 0;  // with our Received field and the fields below
+
+  // Header fields of ours that stand in front of the content, each with its CRLF. They are known
+  // only when all of the content is (signatures over it), and some of that may be on disk by then.
+  std::string front_fields;
   // Notices about this message must not be sent: it is one itself (reverse-path <>), or is ours.
 };
 

@@ -96,7 +96,8 @@ class Incoming {
   virtual void onRelieved(Task on_relieved) = 0;
 };
 
-// The content of a queued message, read by delivery in chunks of at most ByteChain::kMaxBlockBytes.
+// The content of a queued message as it is sent, the envelope's fields in front, read by delivery
+// in chunks of at most ByteChain::kMaxBlockBytes and those fields.
 class Content {
  public:
   using Done = UniqueFunction<void(Result<std::vector<Slice>>)>;

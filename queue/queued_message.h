@@ -68,6 +68,14 @@ struct QueuedMessage {
   uint64_t changed = 0;          // serial of the last read that began before its last change
 };
 
+// Content as it is sent: the fields of ours, then what is stored.
+inline void putFieldsInFront(const Envelope& envelope, std::vector<Slice>& content) {
+  if (envelope.front_fields.empty()) return;
+  BlockRef block = Block::copyOf(envelope.front_fields);
+  const std::string_view bytes = block->view();
+  content.insert(content.begin(), Slice{std::move(block), bytes});
+}
+
 inline QueuedGroup* groupAt(QueuedMessage& message, GroupId id) {
   for (const auto& group : message.groups)
     if (group->id == id) return group.get();

@@ -12,6 +12,9 @@ namespace sluice::queue {
 namespace {
 
 constexpr uint8_t kVersion = 1;
+// An envelope with fields in front of its content: a relay that does not know them must not send
+// the content without them.
+constexpr uint8_t kVersionWithFields = 2;
 constexpr size_t kChecksumBytes = 4;
 
 // CRC-32C (Castagnoli, RFC 3720 appendix B.4), reflected.
@@ -63,12 +66,18 @@ std::string sealed(std::string_view key, std::string value) {
   return value;
 }
 
-// The value without its checksum and version, if both are right.
-Result<std::string_view> opened(std::string_view key, std::string_view bytes) {
+// The value without its checksum, from its version on, if the checksum is right.
+Result<std::string_view> verified(std::string_view key, std::string_view bytes) {
   if (bytes.size() < kChecksumBytes + 1) return fail(Errc::Corrupt, "record is too short");
   const auto value = bytes.substr(0, bytes.size() - kChecksumBytes);
   if (readU32(bytes.substr(value.size())) != checksum(key, value))
     return fail(Errc::Corrupt, "record fails its checksum");
+  return value;
+}
+
+// The value without its checksum and version, if both are right.
+Result<std::string_view> opened(std::string_view key, std::string_view bytes) {
+  ASSIGN_OR_RETURN(const std::string_view value, verified(key, bytes));
   if (static_cast<uint8_t>(value.front()) != kVersion)
     return fail(Errc::Unsupported, "record is of an unknown version");
   return value.substr(1);
@@ -287,8 +296,9 @@ Result<GroupRecord> decodeGroup(std::string_view key_bytes, std::string_view byt
 
 std::string encodeEnvelope(std::string_view key_bytes, const EnvelopeRecord& record) {
   std::string out;
-  out.reserve(128 + 48 * record.envelope->recipients.size());
-  out.push_back(static_cast<char>(kVersion));
+  const std::string& fields = record.envelope->front_fields;
+  out.reserve(128 + 48 * record.envelope->recipients.size() + fields.size());
+  out.push_back(static_cast<char>(fields.empty() ? kVersion : kVersionWithFields));
   appendU64(out, record.due_us);
   appendVarint(out, record.chunks);
   appendEnvelope(out, *record.envelope);
@@ -297,12 +307,16 @@ std::string encodeEnvelope(std::string_view key_bytes, const EnvelopeRecord& rec
     appendString(out, group.key);
     appendRecipients(out, group.recipients);
   }
+  if (!fields.empty()) appendString(out, fields);
   return sealed(key_bytes, std::move(out));
 }
 
 Result<EnvelopeRecord> decodeEnvelope(std::string_view key_bytes, std::string_view bytes) {
-  ASSIGN_OR_RETURN(const std::string_view body, opened(key_bytes, bytes));
-  RecordReader in(body);
+  ASSIGN_OR_RETURN(const std::string_view value, verified(key_bytes, bytes));
+  RecordReader in(value);
+  const uint8_t version = in.byte();
+  if (version != kVersion && version != kVersionWithFields)
+    return fail(Errc::Unsupported, "record is of an unknown version");
   EnvelopeRecord record;
   record.due_us = in.u64();
   record.chunks = static_cast<uint32_t>(in.varint(UINT32_MAX));
@@ -315,6 +329,7 @@ Result<EnvelopeRecord> decodeEnvelope(std::string_view key_bytes, std::string_vi
     good = readRecipients(in, group.recipients) && isValidKey(group.key) &&
            group.recipients.back() < envelope->recipients.size();
   }
+  if (version == kVersionWithFields) envelope->front_fields = in.string();
   if (!good || !in.atEnd()) return fail(Errc::Corrupt, "envelope record is not of its form");
   record.envelope = std::move(envelope);
   return record;

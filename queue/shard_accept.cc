@@ -107,6 +107,7 @@ QueuedMessage& ShardQueueImpl::prepareAccept(Ops& ops, const MessageId& id, Enve
       context_.budget.keep(message.envelope->content_bytes)) {
     message.content_in_memory = true;
     message.content = content;
+    putFieldsInFront(*message.envelope, message.content);
     message.content_charged = message.envelope->content_bytes;
   }
   auto chunks = chunksOf(std::move(content));
@@ -141,7 +142,7 @@ void ShardQueueImpl::submitStep(std::unique_ptr<Step> step) {
 void ShardQueueImpl::commit(std::unique_ptr<Incoming> incoming, Envelope envelope,
                             std::vector<Group> groups, UniqueFunction<void(Result<void>)> done) {
   auto& received = static_cast<IncomingMessage&>(*incoming);
-  envelope.content_bytes = received.size();
+  envelope.content_bytes = received.size() + envelope.front_fields.size();
   auto checked = checkGroups(envelope, groups);
   if (!checked) return done(std::move(checked));
   if (!context_.committer->writable())
@@ -161,7 +162,7 @@ void ShardQueueImpl::commit(std::unique_ptr<Incoming> incoming, Envelope envelop
 
 void ShardQueueImpl::submit(NewMessage message, UniqueFunction<void(Result<MessageId>)> done) {
   const MessageId id = ids_.next();
-  message.envelope.content_bytes = message.content.size();
+  message.envelope.content_bytes = message.content.size() + message.envelope.front_fields.size();
   auto checked = checkGroups(message.envelope, message.groups);
   if (!checked) return done(tl::unexpected<Error>(checked.error()));
   auto step = std::make_unique<Step>();

@@ -128,6 +128,7 @@ void ShardQueueImpl::readContent(const MessageId& id,
       [id](const Store::Reading& store) -> Result<ByteChain> {
         ASSIGN_OR_RETURN(const auto record, readEnvelopeRecord(store, id));
         ByteChain content;
+        content.append(record.envelope->front_fields);
         for (uint32_t chunk = 0; chunk < record.chunks; ++chunk) {
           ASSIGN_OR_RETURN(auto block, sluice::queue::readChunk(store, id, chunk));
           const std::string_view bytes = block->view();

@@ -113,7 +113,7 @@ void ShardQueueImpl::settle(std::unique_ptr<Work> work, std::vector<Settlement> 
   auto step = std::make_unique<Step>();
   std::vector<QueuedMessage*> queued;
   for (NewMessage& notice : notices) {
-    notice.envelope.content_bytes = notice.content.size();
+    notice.envelope.content_bytes = notice.content.size() + notice.envelope.front_fields.size();
     if (!checkGroups(notice.envelope, notice.groups)) {
       // Not lost because of its groups: it waits under its domain until it can be routed.
       notice.groups = groupsByDomain(notice.envelope);

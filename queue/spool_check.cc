@@ -106,6 +106,7 @@ class SpoolChecker {
   }
 
   void readContent(const StoredMessage& message, SpoolMessage& out) {
+    out.content = message.envelope->front_fields;
     for (uint32_t chunk = 0; chunk < message.chunks; ++chunk) {
       const auto block = readChunk(reading_, message.id, chunk);
       if (block) {

@@ -14,10 +14,13 @@ QueuedContent::~QueuedContent() { *alive_ = false; }
 void QueuedContent::chunk(size_t index, Done done) {
   if (message_.content_in_memory && index == 0) return done(message_.content);
   if (index >= message_.chunks) return done(fail(Errc::InvalidArgument, "no such chunk"));
-  queue_.readChunk(message_, static_cast<uint32_t>(index),
-                   [alive = alive_, done = std::move(done)](Result<std::vector<Slice>> r) mutable {
-                     if (*alive) done(std::move(r));
-                   });
+  auto then = [this, index, alive = alive_,
+               done = std::move(done)](Result<std::vector<Slice>> slices) mutable {
+    if (!*alive) return;
+    if (slices && index == 0) putFieldsInFront(*message_.envelope, *slices);
+    done(std::move(slices));
+  };
+  queue_.readChunk(message_, static_cast<uint32_t>(index), std::move(then));
 }
 
 QueuedWork::QueuedWork(ShardQueueImpl& queue, QueuedGroup& group)

@@ -202,6 +202,7 @@ class QueueHarness {
       const MessageId id = incoming->id();
       incoming->append(content);
       Envelope envelope = envelopeFor(recipients, sender);
+      envelope.front_fields = front_fields;
       auto groups = groupsByDomain(envelope);
       face.commit(std::move(incoming), std::move(envelope), std::move(groups),
                   [&promise, id](Result<void> result) {
@@ -333,6 +334,7 @@ class QueueHarness {
   net::Loop& loop(size_t shard) { return *loops_[shard]; }
 
   TempDirectory directory;
+  std::string front_fields;  // of what is accepted
   ShiftedClock clock;
   QueueOptions options;
   std::unique_ptr<QueueMetrics> metrics;

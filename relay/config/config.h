@@ -5,11 +5,16 @@
 #include <chrono>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "net/base/ip_address.h"
+
+namespace sluice::net {
+class SigningKey;
+}  // namespace sluice::net
 
 namespace sluice::relay {
 
@@ -134,7 +139,8 @@ struct DestinationConfig {
 struct DkimConfig {
   std::string domain;
   std::string selector;
-  std::string key;
+  std::string key;                                     // a file
+  std::shared_ptr<const net::SigningKey> private_key;  // read from it
 };
 
 struct QueueConfig {

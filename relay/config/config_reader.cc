@@ -6,6 +6,7 @@
 
 #include "relay/config/checks.h"
 #include "relay/config/config_keys.h"
+#include "relay/config/dkim_key_file.h"
 #include "relay/config/document.h"
 #include "relay/config/environment.h"
 #include "relay/config/file_checks.h"
@@ -136,6 +137,13 @@ void readSecretInto(std::string& secret, const std::string& path, const SectionC
   secret = std::move(*read);
 }
 
+void readDkimKey(DkimConfig& dkim, const SectionCheck& section) {
+  if (dkim.key.empty() || whyUnusable(dkim.key, FileKind::Secret)) return;  // reported with the key
+  auto key = loadDkimKey(dkim.key);
+  if (!key) return section.mistake("key", key.error().detail);
+  dkim.private_key = std::move(*key);
+}
+
 void readSecrets(Config& config, const ConfigPlaces& places, Mistakes& mistakes) {
   readSecretInto(config.admin.token, config.admin.token_file, {places.admin, mistakes, "[admin]"},
                  "token_file");
@@ -146,6 +154,9 @@ void readSecrets(Config& config, const ConfigPlaces& places, Mistakes& mistakes)
   for (size_t i = 0; i < config.send.size(); ++i) {
     readSecretInto(config.send[i].password, config.send[i].password_file,
                    {places.send[i], mistakes, "[[send]]"}, "password_file");
+  }
+  for (size_t i = 0; i < config.dkim.size(); ++i) {
+    readDkimKey(config.dkim[i], {places.dkim[i], mistakes, "[[dkim]]"});
   }
 }
 

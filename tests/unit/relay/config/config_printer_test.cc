@@ -1,6 +1,7 @@
 // What `check --print` shows reads back as the same configuration, and keeps secrets.
 #include "relay/config/config_printer.h"
 
+#include "net/tls/signing_key.h"
 #include "relay/config/reload.h"
 #include "tests/unit/relay/config/config_scene.h"
 
@@ -68,7 +69,7 @@ rate = ""
 domain = "a.example"
 selector = "2026"
 key = ")" +
-         file + R"("
+         folder.file("d", (*net::SigningKey::makeEd25519())->toPem()) + R"("
 [queue]
 retry_factor = 1.1
 memory = "100MiB"

@@ -420,6 +420,7 @@ TEST(ConfigReader, SecurityThatThisVersionLacksIsAMistake) {
   Surroundings bare = sceneWith();
   bare.capabilities = {};
   bare.capabilities.receive_tls = bare.capabilities.send_tls = false;
+  bare.capabilities.dkim = false;
   const std::string file = folder.file("f", "x");
   const auto refused = [&](const std::string& text) {
     EXPECT_THAT(mistakesOf(text, bare), HasSubstr("not supported by this version yet")) << text;

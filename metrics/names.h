@@ -64,6 +64,12 @@ inline constexpr Metric kClientFaults{
     {"connector", "fault"},
     "What clients did wrong: timeout, early_talker, bare_newline, gone_before_reply.",
     "gone_before_reply rises: clients give up before their 250 and will send again."};
+inline constexpr Metric kDkimMessages{
+    "sluice_dkim_messages_total",
+    Type::Counter,
+    {"connector", "result"},
+    "Messages accepted while there are [[dkim]] keys: signed or unsigned.",
+    "unsigned rises: an application writes a From whose domain has no key."};
 inline constexpr Metric kShed{"sluice_shed_total",
                               Type::Counter,
                               {"reason"},
@@ -221,6 +227,7 @@ inline constexpr const Metric* kAllMetrics[] = {
     &names::kBytesAccepted,
     &names::kMessagesRefused,
     &names::kClientFaults,
+    &names::kDkimMessages,
     &names::kShed,
     &names::kDeliveries,
     &names::kDeliveriesAmbiguous,

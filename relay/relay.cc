@@ -60,6 +60,7 @@ Result<void> Relay::begin() {
     ASSIGN_OR_RETURN(auto loop, net::Loop::create());
     loops_.push_back(std::move(loop));
   }
+  signing_ = std::make_unique<SigningPool>(shard_count_);
   RETURN_IF_ERROR(openQueue());
   RETURN_IF_ERROR(makeShards());
   for (const auto& loop : loops_) threads_.emplace_back([raw = loop.get()] { raw->run(); });
@@ -131,7 +132,7 @@ Result<void> Relay::openQueue() {
 Result<void> Relay::makeShards() {
   std::vector<Endpoint> own;
   for (const Bound& bound : bound_) own.push_back(bound.at);
-  const Shard::Shared shared{*queue_, log_, budgets_, connections_, own};
+  const Shard::Shared shared{*queue_, log_, budgets_, connections_, own, *signing_};
   for (size_t i = 0; i < shard_count_; ++i) {
     ASSIGN_OR_RETURN(auto shard, Shard::create(i, *loops_[i], shard_metrics_[i], plan_, shared));
     shards_.push_back(std::move(shard));
@@ -341,6 +342,7 @@ bool Relay::stop() {
         },
         kAnswerTime);
   }
+  if (signing_) signing_->stop();  // the loops outlive it
   if (queue_) queue_->close();
   for (const auto& loop : loops_) loop->stop();
   for (std::thread& thread : threads_) thread.join();

@@ -93,6 +93,7 @@ class Relay {
   std::map<std::string, std::unique_ptr<ConnectionCount>> connections_;
   std::set<std::string> registered_;  // send connectors that have series
   std::vector<std::unique_ptr<net::Loop>> loops_;
+  std::unique_ptr<SigningPool> signing_;
   std::unique_ptr<queue::Queue> queue_;
   std::vector<std::unique_ptr<Shard>> shards_;
   std::vector<std::thread> threads_;

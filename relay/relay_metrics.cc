@@ -114,6 +114,10 @@ void Relay::registerReceiveConnectors() {
                        shard_metrics_, [&](const ShardMetrics& shard) -> auto& {
                          return shard.receive.at(name)->tls;
                        }));
+    registry_.addCounter(names::kDkimMessages, {name, "signed"},
+                         counter(&AcceptMetrics::signed_messages));
+    registry_.addCounter(names::kDkimMessages, {name, "unsigned"},
+                         counter(&AcceptMetrics::unsigned_messages));
     registry_.addCounter(names::kShed, {"connections"}, counter(&AcceptMetrics::shed_connections));
     registry_.addCounter(names::kShed, {"connections_per_client"},
                          counter(&AcceptMetrics::shed_per_client));

@@ -26,6 +26,7 @@ Result<Plan> Plan::of(Config config, const std::shared_ptr<net::TicketKeys>& tic
     send_tls->emplace(connector.name, std::move(tls.context));
   }
   plan.send_tls = std::move(send_tls);
+  plan.dkim = DkimKeys::from(config.dkim);
   plan.config = std::make_shared<const Config>(std::move(config));
   return plan;
 }
@@ -65,9 +66,12 @@ Shard::Shard(net::Loop& loop, ShardMetrics& metrics, std::unique_ptr<net::Resolv
                {}},
       dispatcher_(std::make_unique<Dispatcher>(context_)) {
   context_.tls = plan.send_tls;
+  context_.dkim = plan.dkim;
+  context_.signing = &shared.signing;
   for (const auto& settings : plan.receive) {
     const std::string& name = settings->connector.name;
-    const AcceptContext accept{loop, queue, shared.log, *metrics.receive.at(name), plan.router};
+    const AcceptContext accept{loop,        queue,     shared.log,     *metrics.receive.at(name),
+                               plan.router, plan.dkim, &shared.signing};
     connectors_.push_back(
         std::make_unique<ReceiveConnector>(accept, settings, *shared.connections.at(name)));
   }
@@ -97,9 +101,11 @@ void Shard::apply(const Plan& plan) {
   context_.config = plan.config;
   context_.router = plan.router;
   context_.tls = plan.send_tls;
+  context_.dkim = plan.dkim;
   resolver_->flushCache();
   for (const auto& connector : connectors_) {
     connector->setRouter(plan.router);
+    connector->setDkim(plan.dkim);
     for (const auto& settings : plan.receive) {
       if (settings->connector.name == connector->name()) connector->setSettings(settings);
     }

@@ -34,6 +34,7 @@ struct Plan {
   std::shared_ptr<const Router> router;
   std::vector<std::shared_ptr<const ReceiveSettings>> receive;
   std::shared_ptr<const DeliveryContext::TlsContexts> send_tls;
+  std::shared_ptr<const DkimKeys> dkim;
 
   // Reads certificates and keys. Errors: InvalidArgument (one of them cannot be used).
   static Result<Plan> of(Config config, const std::shared_ptr<net::TicketKeys>& tickets);
@@ -47,6 +48,7 @@ class Shard {
     BudgetRegistry& budgets;
     std::map<std::string, std::unique_ptr<ConnectionCount>>& connections;  // by receive connector
     std::vector<Endpoint> own_listeners;
+    SigningPool& signing;
   };
   // Errors: Io (the resolver cannot be set up).
   static Result<std::unique_ptr<Shard>> create(size_t index, net::Loop& loop, ShardMetrics& metrics,

@@ -30,6 +30,10 @@ struct AcceptMetrics {
   metrics::Counter early_talkers;     // clients that spoke before the greeting
   net::TlsMetrics tls;
 
+  // While there are DKIM keys.
+  metrics::Counter signed_messages;
+  metrics::Counter unsigned_messages;  // no key for their author, or nothing that can be signed
+
   void countRefused(const smtp::EnhancedStatusCode& status) {
     const std::string text = status.toString();
     size_t index = 0;

@@ -14,6 +14,7 @@
 #include "net/smtp/command.h"
 #include "queue/queue.h"
 #include "relay/route/router.h"
+#include "relay/sign/dkim_signer.h"
 
 namespace sluice::relay {
 
@@ -38,6 +39,7 @@ class MailTransaction {
   std::vector<queue::Group> takeGroups() { return std::move(groups_); }
 
   std::unique_ptr<queue::Incoming> incoming;  // while content comes
+  std::unique_ptr<DkimSigner> signer;         // likewise, if there are keys
 
  private:
   bool isNew(std::string_view local_part, const std::string& domain_key);

@@ -93,6 +93,10 @@ void ReceiveConnector::setRouter(std::shared_ptr<const Router> router) {
   context_.router = std::move(router);
 }
 
+void ReceiveConnector::setDkim(std::shared_ptr<const DkimKeys> dkim) {
+  context_.dkim = std::move(dkim);
+}
+
 void ReceiveConnector::stopListening() { listeners_.clear(); }
 
 template <class Action>

@@ -30,6 +30,8 @@ class ReceiveConnector final : private ServerSession::Owner {
   void setSettings(std::shared_ptr<const ReceiveSettings> settings);
   // For recipients that come from now on.
   void setRouter(std::shared_ptr<const Router> router);
+  // For contents that come from now on.
+  void setDkim(std::shared_ptr<const DkimKeys> dkim);
 
   void stopListening();
   // Stops listening, ends idle sessions, gives the others drain_timeout; then calls `done`, once

@@ -331,10 +331,11 @@ void ServerSession::onContentBegin() {
   received.reserve(512);
   appendReceived(received, info);
   transaction_->incoming->append(received);
+  beginSigning();
 }
 
 void ServerSession::onContent(std::string_view clean) {
-  if (transaction_->incoming) transaction_->incoming->append(clean);
+  if (transaction_->incoming) appendContent(clean);
 }
 
 // Content that is body from its first line must not extend our Received field.
@@ -352,7 +353,7 @@ void ServerSession::onHeaderEnd(const smtp::ContentFindings& so_far) {
     }
   }
   if (so_far.starts_with_body) fields.append("\r\n");
-  if (!fields.empty()) transaction_->incoming->append(fields);
+  if (!fields.empty()) appendContent(fields);
 }
 
 void ServerSession::onContentDropped() {
@@ -362,11 +363,11 @@ void ServerSession::onContentDropped() {
 
 void ServerSession::onContentEnd(uint64_t ticket, const smtp::ContentFindings& findings) {
   if (findings.bare_newlines > 0) context_.metrics.bare_newlines.add();
-  commit(ticket, findings);
+  signThenCommit(ticket, findings);
 }
 
-void ServerSession::commit(uint64_t ticket, const smtp::ContentFindings& findings) {
-  const std::unique_ptr<MailTransaction> transaction = std::move(transaction_);
+void ServerSession::commit(uint64_t ticket, std::unique_ptr<MailTransaction> transaction,
+                           const smtp::ContentFindings& findings) {
   queue::Envelope& envelope = transaction->envelope();
   if (findings.eight_bit) envelope.body = queue::BodyType::EightBitMime;
   // A message that says SMTPUTF8 and needs none of it passes hosts that do not know it: a body of
@@ -377,7 +378,7 @@ void ServerSession::commit(uint64_t ticket, const smtp::ContentFindings& finding
   envelope.receive_connector = settings_->connector.name;
   envelope.client = client_.toString();
   envelope.received_at = context_.loop.wallNow();
-  envelope.content_bytes = transaction->incoming->size();
+  envelope.content_bytes = envelope.front_fields.size() + transaction->incoming->size();
 
   MessageEvent event;
   event.event = "accepted";

@@ -6,6 +6,7 @@
 // gone: its message is ours, and the log says so. Idle sessions hold next to nothing.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -22,6 +23,7 @@
 #include "relay/accept/trace_header.h"
 #include "relay/log/event_log.h"
 #include "relay/route/router.h"
+#include "relay/sign/signing_pool.h"
 
 namespace sluice::relay {
 
@@ -31,7 +33,10 @@ struct AcceptContext {
   queue::ShardQueue& queue;
   EventLog& log;
   AcceptMetrics& metrics;
-  std::shared_ptr<const Router> router;  // replaced at a reload, between two turns of the loop
+  // Replaced at a reload, between two turns of the loop.
+  std::shared_ptr<const Router> router;
+  std::shared_ptr<const DkimKeys> dkim{};  // null: nothing is signed
+  SigningPool* signing = nullptr;          // there if `dkim` is
 };
 
 class ServerSession final : private net::Stream::Handler, private smtp::ServerEvents {
@@ -88,7 +93,15 @@ class ServerSession final : private net::Stream::Handler, private smtp::ServerEv
                  const smtp::ServerReply& reply) override;
   void onBareNewlineCommand() override;
 
-  void commit(uint64_t ticket, const smtp::ContentFindings& findings);
+  // Signatures: server_session_sign.cc.
+  void beginSigning();
+  void appendContent(std::string_view clean);
+  void signThenCommit(uint64_t ticket, const smtp::ContentFindings& findings);
+  void onSigned(uint64_t ticket, const smtp::ContentFindings& findings,
+                Result<std::vector<std::string>> fields);
+
+  void commit(uint64_t ticket, std::unique_ptr<MailTransaction> transaction,
+              const smtp::ContentFindings& findings);
   void onDoubt(MessageEvent event);
   void onCommitted(uint64_t ticket, const Result<void>& result, MessageEvent event);
   void refuseRcpt(const smtp::RcptCommand& rcpt, const smtp::ServerReply& reply);
@@ -122,6 +135,7 @@ class ServerSession final : private net::Stream::Handler, private smtp::ServerEv
   std::string hello_;
   smtp::ServerProtocol protocol_;
   std::unique_ptr<MailTransaction> transaction_;
+  std::map<uint64_t, std::unique_ptr<MailTransaction>> signing_;  // wait for signatures, by ticket
   std::shared_ptr<Link> link_;
   net::Deadline deadline_;
   SteadyTime waiting_since_;  // for the client: a command, or the content that is coming

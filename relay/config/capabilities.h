@@ -15,7 +15,7 @@ struct Capabilities {
   bool dane = false;
   bool mta_sts = false;
   bool send_auth = false;  // credentials for smart hosts
-  bool dkim = false;
+  bool dkim = true;
 };
 
 }  // namespace sluice::relay

@@ -21,6 +21,8 @@
 #include "relay/deliver/tls_policy.h"
 #include "relay/log/event_log.h"
 #include "relay/route/router.h"
+#include "relay/sign/dkim_keys.h"
+#include "relay/sign/signing_pool.h"
 
 namespace sluice::relay {
 
@@ -60,6 +62,10 @@ struct DeliveryContext {
       results.emplace(destination, Results{}).first->second[result] = 1;
     }
   }
+
+  // For our own notices; the keys are replaced at a reload, and null where nothing is signed.
+  std::shared_ptr<const DkimKeys> dkim;
+  SigningPool* signing = nullptr;  // there if `dkim` is
 
   ConnectorMetrics& metricsOf(const std::string& connector) const {
     static ConnectorMetrics nobody;

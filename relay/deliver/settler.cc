@@ -119,7 +119,7 @@ std::string prefixOf(const std::vector<Slice>& slices, size_t limit) {
 
 }  // namespace
 
-Settler::Settler(DeliveryContext& context) : context_(context) {}
+Settler::Settler(DeliveryContext& context) : context_(context), notice_signer_(context) {}
 Settler::~Settler() = default;
 
 void Settler::settle(std::unique_ptr<queue::Work> work,
@@ -297,8 +297,12 @@ void Settler::write(std::unique_ptr<Step> step, std::string_view original, bool 
     add(NoticeKind::Delay, std::move(step->delayed));
     add(NoticeKind::Success, std::move(step->relayed));
   }
-  context_.queue.settle(std::move(step->work), std::move(step->settlements), std::move(notices),
-                        nullptr);
+  auto settle = [this, step = std::move(step)](std::vector<queue::NewMessage> ready) {
+    context_.queue.settle(std::move(step->work), std::move(step->settlements), std::move(ready),
+                          nullptr);
+  };
+  if (notices.empty()) return settle({});
+  notice_signer_.sign(std::move(notices), std::move(settle));
 }
 
 void Settler::addNotice(Step& step, NoticeKind kind, std::vector<RecipientReport> reports,

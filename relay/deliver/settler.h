@@ -13,6 +13,7 @@
 #include "queue/queue.h"
 #include "queue/retry_schedule.h"
 #include "relay/deliver/delivery_context.h"
+#include "relay/deliver/notice_signer.h"
 #include "relay/deliver/outcome.h"
 #include "relay/notify/notices.h"
 
@@ -70,6 +71,7 @@ class Settler {
   DeliveryContext& context_;
   uint64_t notices_made_ = 0;
   std::vector<std::unique_ptr<Step>> reading_;  // wait for the original's header section
+  NoticeSigner notice_signer_;
 };
 
 }  // namespace sluice::relay

@@ -6,7 +6,8 @@
 int main(int argc, char** argv) {
   using namespace sluice::relay;
   constexpr AddCommand kCommands[] = {addServeCommand, addCheckCommand, addQueueCommands,
-                                      addSpoolCommand, addSinkCommand,  addLoadCommand};
+                                      addSpoolCommand, addDkimCommand,  addSinkCommand,
+                                      addLoadCommand};
   CliContext context{std::cout, std::cerr};
   return runCli(argc, argv, kCommands, context);
 }

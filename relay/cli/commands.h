@@ -13,6 +13,7 @@ void addCheckCommand(CLI::App& app, CliContext& context);  // check
 // queue, message, retry, hold, release, bounce, discard, suspend, resume, status, reload
 void addQueueCommands(CLI::App& app, CliContext& context);
 void addSpoolCommand(CLI::App& app, CliContext& context);  // spool check, spool export
+void addDkimCommand(CLI::App& app, CliContext& context);   // dkim keygen
 void addSinkCommand(CLI::App& app, CliContext& context);   // sink
 void addLoadCommand(CLI::App& app, CliContext& context);   // load
 

@@ -236,9 +236,7 @@ class OpenSmtpd(Peer):
         (self.folder / "spool").mkdir(mode=0o711)
         (self.folder / "empty").mkdir(mode=0o755)
         configuration = self.folder / "smtpd.conf"
-        pki = f'pki peer.test cert "{self.folder}/cert.pem"
-pki peer.test key "{self.folder}/key.pem"
-' if self.tls else ""
+        pki = f'pki peer.test cert "{self.folder}/cert.pem"\npki peer.test key "{self.folder}/key.pem"\n' if self.tls else ""
         configuration.write_text(f"""{pki}smtp max-message-size 100M
 listen on {self.address} port {self.port} {"tls pki peer.test" if self.tls else ""} hostname peer.test
 action "out" relay host {"smtp+tls" if self.tls else "smtp"}://{self.next[0]}:{self.next[1]} \

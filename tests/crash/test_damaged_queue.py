@@ -103,7 +103,8 @@ def test_a_flipped_byte_costs_the_messages_it_hit_and_no_other(start_relay, tmp_
         assert not verdict.ghosts
         quarantined = relay.metric("sluice_quarantined_messages")
         assert len(verdict.lost) <= quarantined
-        assert len(verdict.lost) < 100
+        # A damaged block is lost whole: 4 KiB hold the places of some 113 contents.
+        assert len(verdict.lost) < 150
     assert relay.running()
 
 

@@ -47,6 +47,8 @@ def backlog(start_relay, tmp_path, queued, messages):
         accepted, delivered = pass_through(relay, good, messages)
         due = due_times(relay)
         assert due
+        # The sink writes its counts once a second.
+        wait_until(lambda: sum(dead.counts()["refused"].values()) >= queued, 10, "the sink's last counts")
         attempts = dead.counts()["refused"]
         relay.stop()
         relay.start(60)

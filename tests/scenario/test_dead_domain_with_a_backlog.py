@@ -62,7 +62,7 @@ def backlog(start_relay, tmp_path, queued, messages):
               f"{delivered:.0f}, {later[1]:.0f}")
         assert max(grown, relay.rss()) <= 1.5 * idle + CONTENT_BUDGET
         assert all(abs(after[key] - due[key]) < 0.1 for key in due)
-        assert stays(lambda: dead.counts()["refused"] == attempts, 2, every=0.2)
+        assert stays(lambda: dead.counts()["refused"] == attempts, 2, every=0.2), (attempts, dead.counts())
         assert relay.metric("sluice_queue_recipients", state="deferred") == queued
         assert relay.queued() == queued
         return greeted, delivered_alone, delivered

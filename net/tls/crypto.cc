@@ -68,6 +68,11 @@ Result<Sha256Digest> scrypt(std::string_view password, std::string_view salt, ui
   return digest;
 }
 
+void wipe(std::string& secret) {
+  OPENSSL_cleanse(secret.data(), secret.size());
+  secret.clear();
+}
+
 std::string hexEncode(std::string_view bytes) {
   constexpr std::string_view kDigits = "0123456789abcdef";
   std::string text;

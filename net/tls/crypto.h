@@ -35,6 +35,9 @@ inline constexpr size_t kMaxScryptBytes = size_t{256} << 20;
 Result<Sha256Digest> scrypt(std::string_view password, std::string_view salt, uint64_t cost,
                             uint64_t block_size, uint64_t parallel);
 
+// Overwrites and empties it, so that a secret does not stay in memory.
+void wipe(std::string& secret);
+
 inline std::string_view asView(std::span<const uint8_t> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }

@@ -5,9 +5,9 @@
 
 int main(int argc, char** argv) {
   using namespace sluice::relay;
-  constexpr AddCommand kCommands[] = {addServeCommand, addCheckCommand, addQueueCommands,
-                                      addSpoolCommand, addDkimCommand,  addSinkCommand,
-                                      addLoadCommand};
+  constexpr AddCommand kCommands[] = {addServeCommand, addCheckCommand,  addQueueCommands,
+                                      addSpoolCommand, addPasswdCommand, addDkimCommand,
+                                      addSinkCommand,  addLoadCommand};
   CliContext context{std::cout, std::cerr};
   return runCli(argc, argv, kCommands, context);
 }

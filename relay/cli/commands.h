@@ -12,9 +12,10 @@ void addServeCommand(CLI::App& app, CliContext& context);  // serve
 void addCheckCommand(CLI::App& app, CliContext& context);  // check
 // queue, message, retry, hold, release, bounce, discard, suspend, resume, status, reload
 void addQueueCommands(CLI::App& app, CliContext& context);
-void addSpoolCommand(CLI::App& app, CliContext& context);  // spool check, spool export
-void addDkimCommand(CLI::App& app, CliContext& context);   // dkim keygen
-void addSinkCommand(CLI::App& app, CliContext& context);   // sink
-void addLoadCommand(CLI::App& app, CliContext& context);   // load
+void addSpoolCommand(CLI::App& app, CliContext& context);   // spool check, spool export
+void addPasswdCommand(CLI::App& app, CliContext& context);  // passwd
+void addDkimCommand(CLI::App& app, CliContext& context);    // dkim keygen
+void addSinkCommand(CLI::App& app, CliContext& context);    // sink
+void addLoadCommand(CLI::App& app, CliContext& context);    // load
 
 }  // namespace sluice::relay

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <set>
 
 #include "relay/config/checks.h"
 #include "relay/config/config_keys.h"
@@ -10,6 +11,7 @@
 #include "relay/config/document.h"
 #include "relay/config/environment.h"
 #include "relay/config/file_checks.h"
+#include "relay/config/users_file.h"
 #include "relay/config/value_readers.h"
 
 namespace sluice::relay {
@@ -160,6 +162,18 @@ void readSecrets(Config& config, const ConfigPlaces& places, Mistakes& mistakes)
   }
 }
 
+// Mistakes in users files, which are files of their own. What makes one unusable as a whole has
+// been reported with its key.
+void checkUsers(const Config& config, std::vector<ConfigMistake>& mistakes) {
+  std::set<std::string> seen;
+  for (const ReceiveConfig& receive : config.receive) {
+    const std::string& path = receive.users_file;
+    if (path.empty() || !seen.insert(path).second) continue;
+    if (whyUnusable(path, FileKind::Secret)) continue;
+    for (ConfigMistake& mistake : readUsers(path).mistakes) mistakes.push_back(std::move(mistake));
+  }
+}
+
 void checkAll(const Config& config, const ConfigPlaces& places, const Surroundings& surroundings,
               Mistakes& mistakes) {
   checkRelay(config, places, mistakes);
@@ -189,6 +203,7 @@ LoadedConfig parseConfig(std::string_view text, const std::string& file_name,
     readSecrets(loaded.config, places, mistakes);
   }
   loaded.mistakes = mistakes.take();
+  checkUsers(loaded.config, loaded.mistakes);
   return loaded;
 }
 

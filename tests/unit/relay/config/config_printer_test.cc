@@ -38,7 +38,7 @@ tls_certificate = ")" +
 tls_key = ")" +
          folder.file("k", kKeyPem) + R"("
 users_file = ")" +
-         file + R"("
+         folder.file("u", kUsersLine) + R"("
 auth_mechanisms = ["plain"]
 auth_lockout = { failures = 3, window = "90s", time = "0" }
 [[receive]]

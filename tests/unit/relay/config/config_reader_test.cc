@@ -374,7 +374,7 @@ TEST(ConfigReader, AuthoritiesThatCannotBeReadAreAMistake) {
 
 TEST(ConfigReader, AUsersFileNeedsTlsOrLeaveToDoWithout) {
   const TestFolder folder;
-  const std::string users = "[[receive]]\nusers_file = \"" + folder.file("u", "") + "\"\n";
+  const std::string users = "[[receive]]\nusers_file = \"" + folder.file("u", kUsersLine) + "\"\n";
   EXPECT_THAT(mistakesOf(users), HasSubstr("only offered under TLS"));
   EXPECT_EQ(mistakesOf(users + "auth_plaintext = true\n"), "");
 }
@@ -421,6 +421,7 @@ TEST(ConfigReader, SecurityThatThisVersionLacksIsAMistake) {
   bare.capabilities = {};
   bare.capabilities.receive_tls = bare.capabilities.send_tls = false;
   bare.capabilities.dkim = false;
+  bare.capabilities.receive_auth = bare.capabilities.send_auth = false;
   const std::string file = folder.file("f", "x");
   const auto refused = [&](const std::string& text) {
     EXPECT_THAT(mistakesOf(text, bare), HasSubstr("not supported by this version yet")) << text;

@@ -28,6 +28,10 @@ inline Surroundings sceneWith(std::map<std::string, std::string> variables = {})
   return scene;
 }
 
+// A users file that can be read; nobody knows the password.
+inline constexpr const char* kUsersLine =
+    "ann scrypt$10$1$1$c2FsdA==$eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHg=\n";
+
 inline std::string allMistakes(const LoadedConfig& loaded) {
   std::string out;
   for (const auto& mistake : loaded.mistakes) out += mistake.toString() + "\n";

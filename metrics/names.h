@@ -70,6 +70,13 @@ inline constexpr Metric kDkimMessages{
     {"connector", "result"},
     "Messages accepted while there are [[dkim]] keys: signed or unsigned.",
     "unsigned rises: an application writes a From whose domain has no key."};
+inline constexpr Metric kAuthentications{
+    "sluice_authentications_total",
+    Type::Counter,
+    {"connector", "result"},
+    "Attempts of clients to authenticate: accepted, failed (wrong credentials or nonsense), "
+    "shut_out (too many failures before), not_now (overload, or the users file is unreadable).",
+    "failed and shut_out rise: somebody guesses. not_now: users cannot get in."};
 inline constexpr Metric kShed{"sluice_shed_total",
                               Type::Counter,
                               {"reason"},
@@ -214,7 +221,8 @@ inline constexpr Metric kReloadFailures{
     "sluice_reload_failures_total",
     Type::Counter,
     {},
-    "Reloads refused because of mistakes, and changed certificates that cannot be used.",
+    "Reloads refused because of mistakes, and changed certificates and users files that cannot be "
+    "used.",
     "It rises: the relay runs with an older configuration than its file."};
 
 }  // namespace names
@@ -228,6 +236,7 @@ inline constexpr const Metric* kAllMetrics[] = {
     &names::kMessagesRefused,
     &names::kClientFaults,
     &names::kDkimMessages,
+    &names::kAuthentications,
     &names::kShed,
     &names::kDeliveries,
     &names::kDeliveriesAmbiguous,

@@ -45,10 +45,19 @@ Relay::Relay(Plan plan, std::shared_ptr<net::TicketKeys> tickets, LoadConfig loa
       plan_(std::move(plan)),
       tickets_(std::move(tickets)),
       tls_files_seen_(tlsFilesState(*plan_.config)),
-      tls_files_taken_(tls_files_seen_) {}
+      tls_files_taken_(tls_files_seen_),
+      auth_(log) {
+  loadUsers(*plan_.config);
+}
 
 Relay::~Relay() {
   if (!stopped_) stop();
+}
+
+void Relay::loadUsers(const Config& config) {
+  for (const ReceiveConfig& connector : config.receive) {
+    if (!connector.users_file.empty()) auth_.load(connector.users_file);
+  }
 }
 
 Result<void> Relay::begin() {
@@ -132,7 +141,7 @@ Result<void> Relay::openQueue() {
 Result<void> Relay::makeShards() {
   std::vector<Endpoint> own;
   for (const Bound& bound : bound_) own.push_back(bound.at);
-  const Shard::Shared shared{*queue_, log_, budgets_, connections_, own, *signing_};
+  const Shard::Shared shared{*queue_, log_, budgets_, connections_, own, *signing_, auth_};
   for (size_t i = 0; i < shard_count_; ++i) {
     ASSIGN_OR_RETURN(auto shard, Shard::create(i, *loops_[i], shard_metrics_[i], plan_, shared));
     shards_.push_back(std::move(shard));
@@ -285,6 +294,7 @@ Result<void> Relay::reload() {
   tls_files_seen_ = tls_files_taken_ = tlsFilesState(loaded.config);
   auto next = Plan::of(loaded.config, tickets_);
   if (!next) return refuse({next.error().detail});
+  loadUsers(*next->config);
   RETURN_IF_ERROR(apply(std::move(*next)));
   admin_->reconfigure(plan_.config->admin);
   registerSendConnectors();
@@ -347,6 +357,7 @@ bool Relay::stop() {
   for (const auto& loop : loops_) loop->stop();
   for (std::thread& thread : threads_) thread.join();
   threads_.clear();
+  auth_.stop();  // before the loops that it answers on
   shards_.clear();
   queue_.reset();
   loops_.clear();

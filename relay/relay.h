@@ -52,6 +52,7 @@ class Relay {
   Result<void> startAdmin();
   Result<void> listenOnAll();
   void makeMetrics(const Config& config);
+  void loadUsers(const Config& config);
   // relay_metrics.cc
   void registerMetrics();
   void registerQueue();
@@ -90,6 +91,7 @@ class Relay {
   metrics::Registry registry_;
   std::unique_ptr<metrics::DestinationMetrics> destination_metrics_;
   BudgetRegistry budgets_;
+  AuthServer auth_;
   std::map<std::string, std::unique_ptr<ConnectionCount>> connections_;
   std::set<std::string> registered_;  // send connectors that have series
   std::vector<std::unique_ptr<net::Loop>> loops_;

@@ -118,6 +118,13 @@ void Relay::registerReceiveConnectors() {
                          counter(&AcceptMetrics::signed_messages));
     registry_.addCounter(names::kDkimMessages, {name, "unsigned"},
                          counter(&AcceptMetrics::unsigned_messages));
+    const auto authentications = [&](const char* result, Counter AcceptMetrics::*cell) {
+      registry_.addCounter(names::kAuthentications, {name, result}, counter(cell));
+    };
+    authentications("accepted", &AcceptMetrics::auth_accepted);
+    authentications("failed", &AcceptMetrics::auth_failed);
+    authentications("shut_out", &AcceptMetrics::auth_shut_out);
+    authentications("not_now", &AcceptMetrics::auth_not_now);
     registry_.addCounter(names::kShed, {"connections"}, counter(&AcceptMetrics::shed_connections));
     registry_.addCounter(names::kShed, {"connections_per_client"},
                          counter(&AcceptMetrics::shed_per_client));
@@ -169,7 +176,7 @@ void Relay::registerMetrics() {
                      [] { return static_cast<double>(metrics::residentBytes()); });
   registry_.addCounter(names::kLogDropped, {},
                        [this] { return static_cast<double>(log_.dropped()); });
-  registry_.addCounter(names::kReloadFailures, {}, {&reload_failures_});
+  registry_.addCounter(names::kReloadFailures, {}, {&reload_failures_, &auth_.loadFailures()});
   registry_.addHistogram(
       names::kLoopLag, {},
       ofAll<Histogram>(

@@ -49,6 +49,7 @@ class Shard {
     std::map<std::string, std::unique_ptr<ConnectionCount>>& connections;  // by receive connector
     std::vector<Endpoint> own_listeners;
     SigningPool& signing;
+    AuthServer& auth;
   };
   // Errors: Io (the resolver cannot be set up).
   static Result<std::unique_ptr<Shard>> create(size_t index, net::Loop& loop, ShardMetrics& metrics,

@@ -293,6 +293,7 @@ void ServerProtocol::doStartTls(std::string_view argument) {
 void ServerProtocol::tlsStarted() {
   mode_ = Mode::Command;
   tls_ = true;
+  authenticated_ = false;
   hello_ = false;
   extended_ = false;
 }

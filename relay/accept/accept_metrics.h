@@ -27,8 +27,12 @@ struct AcceptMetrics {
   metrics::Counter timeouts;          // clients cut for being too slow
   metrics::Counter bare_newlines;     // commands and contents with CR or LF that is not CRLF
   metrics::Counter client_gone;       // accepted, but the client left before its 250
-  metrics::Counter early_talkers;     // clients that spoke before the greeting
   net::TlsMetrics tls;
+  metrics::Counter auth_accepted;
+  metrics::Counter auth_failed;    // wrong credentials, or nonsense
+  metrics::Counter auth_shut_out;  // too many failures before
+  metrics::Counter auth_not_now;   // too many wait, or the users file is unreadable
+  metrics::Counter early_talkers;  // clients that spoke before the greeting
 
   // While there are DKIM keys.
   metrics::Counter signed_messages;

@@ -8,6 +8,20 @@ namespace {
 
 constexpr int kMostRecipients = 65'000;  // an envelope's recipients have 16-bit numbers
 
+// AUTH is offered where there are users, and under TLS unless the connector says otherwise.
+void offerAuth(const ReceiveConfig& connector, ReceiveSettings& settings) {
+  if (connector.auth == ReceiveAuth::Off || connector.users_file.empty()) return;
+  settings.protocol.auth =
+      connector.auth_plaintext ? smtp::AuthOffer::Always : smtp::AuthOffer::UnderTls;
+  for (const std::string& name : connector.auth_mechanisms) {
+    const auto mechanism = sasl::mechanismOf(name);
+    if (!mechanism) continue;  // the configuration knows the same names
+    settings.mechanisms.push_back(*mechanism);
+    std::string& offered = settings.protocol.auth_mechanisms;
+    offered.append(offered.empty() ? "" : " ").append(nameOf(*mechanism));
+  }
+}
+
 }  // namespace
 
 std::shared_ptr<const ReceiveSettings> ReceiveSettings::from(
@@ -32,6 +46,7 @@ std::shared_ptr<const ReceiveSettings> ReceiveSettings::from(
   // What demands TLS or authentication refuses mail without it, whatever can be offered.
   protocol.starttls_required = connector.tls == ReceiveTls::StartTlsRequired;
   protocol.auth_required = connector.auth == ReceiveAuth::Required;
+  offerAuth(connector, *settings);
   return settings;
 }
 

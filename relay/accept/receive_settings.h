@@ -5,7 +5,9 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
+#include "net/sasl/server_exchange.h"
 #include "net/smtp/server_protocol.h"
 #include "net/tls/tls_server_context.h"
 #include "relay/config/config.h"
@@ -16,7 +18,8 @@ struct ReceiveSettings {
   ReceiveConfig connector;
   smtp::ServerSettings protocol;
   std::string hostname;
-  std::string postmaster;  // where <postmaster> goes
+  std::vector<sasl::Mechanism> mechanisms;  // of AUTH, as offered
+  std::string postmaster;                   // where <postmaster> goes
   milliseconds drain_timeout{30'000};
   std::shared_ptr<const net::TlsServerContext> tls;  // null: none is offered
   bool implicit_tls = false;                         // from the first byte

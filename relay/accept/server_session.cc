@@ -23,6 +23,7 @@ constexpr size_t kMaxLoggedArgumentBytes = 512;
 
 constexpr smtp::ServerReply kTimeout{421, {4, 4, 2}, "Timeout, closing"};
 constexpr smtp::ServerReply kShuttingDown{421, {4, 3, 2}, "Shutting down, try again later"};
+constexpr smtp::ServerReply kNotTheirs{550, {5, 7, 1}, "Not a reverse-path of this user's"};
 constexpr smtp::ServerReply kRelayingDenied{550, {5, 7, 1}, "Relaying denied"};
 constexpr smtp::ServerReply kNoConnector{550, {5, 4, 4}, "No connector for this domain"};
 constexpr smtp::ServerReply kBadDomain{501, {5, 1, 3}, "Bad recipient address"};
@@ -262,6 +263,11 @@ void ServerSession::onMail(const smtp::MailCommand& mail) {
     return protocol_.reply(reply);
   }
   transaction_ = std::make_unique<MailTransaction>(mail);
+  if (!maySend(mail.reverse_path.mailbox)) {
+    logRefused(transaction_->senderText(), {}, kNotTheirs);
+    transaction_.reset();
+    return protocol_.reply(kNotTheirs);
+  }
   protocol_.reply({250, {2, 1, 0}, "OK"});
 }
 
@@ -269,7 +275,8 @@ void ServerSession::onRcpt(const smtp::RcptCommand& rcpt) {
   std::string_view mailbox = rcpt.forward_path.mailbox;
   if (rcpt.forward_path.bare()) {
     mailbox = settings_->postmaster;  // RFC 5321 section 4.5.1: from anyone
-  } else if (!mayRelay(settings_->connector, {client_.address, false, trustedByCertificate()})
+  } else if (!mayRelay(settings_->connector,
+                       {client_.address, user() != nullptr, trustedByCertificate()})
                   .allowed) {
     return refuseRcpt(rcpt, kRelayingDenied);
   }
@@ -321,6 +328,7 @@ void ServerSession::onContentBegin() {
   info.hello = hello_;
   info.extended = protocol_.extended();
   describeTls(info);
+  info.authenticated = user() != nullptr;
   info.smtputf8 = transaction_->envelope().smtputf8;
   info.client = client_.address;
   info.hostname = settings_->hostname;
@@ -389,6 +397,7 @@ void ServerSession::commit(uint64_t ticket, std::unique_ptr<MailTransaction> tra
   event.connector = envelope.receive_connector;
   event.address = envelope.client;
   if (tls_) event.tls = tls_->version();
+  if (user()) event.user = user()->name;
 
   ++commits_under_way_;
   context_.queue.commit(

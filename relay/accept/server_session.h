@@ -18,6 +18,7 @@
 #include "net/tls/tls_stream.h"
 #include "queue/queue.h"
 #include "relay/accept/accept_metrics.h"
+#include "relay/accept/auth_dialogue.h"
 #include "relay/accept/mail_transaction.h"
 #include "relay/accept/receive_settings.h"
 #include "relay/accept/trace_header.h"
@@ -37,6 +38,7 @@ struct AcceptContext {
   std::shared_ptr<const Router> router;
   std::shared_ptr<const DkimKeys> dkim{};  // null: nothing is signed
   SigningPool* signing = nullptr;          // there if `dkim` is
+  AuthServer* auth = nullptr;              // there if a connector has users
 };
 
 class ServerSession final : private net::Stream::Handler, private smtp::ServerEvents {
@@ -92,6 +94,13 @@ class ServerSession final : private net::Stream::Handler, private smtp::ServerEv
   void onRefused(smtp::Verb verb, std::string_view argument,
                  const smtp::ServerReply& reply) override;
   void onBareNewlineCommand() override;
+  // server_session_auth.cc
+  void onAuth(const smtp::AuthCommand& auth) override;
+  void onAuthResponse(std::string_view line) override;
+
+  // server_session_auth.cc
+  const User* user() const { return auth_ ? auth_->user() : nullptr; }
+  bool maySend(std::string_view reverse_path) const;
 
   // Signatures: server_session_sign.cc.
   void beginSigning();
@@ -134,6 +143,7 @@ class ServerSession final : private net::Stream::Handler, private smtp::ServerEv
   const Endpoint client_;
   std::string hello_;
   smtp::ServerProtocol protocol_;
+  std::unique_ptr<AuthDialogue> auth_;
   std::unique_ptr<MailTransaction> transaction_;
   std::map<uint64_t, std::unique_ptr<MailTransaction>> signing_;  // wait for signatures, by ticket
   std::shared_ptr<Link> link_;

@@ -28,6 +28,7 @@ void ServerSession::onTlsReady() {
   handshaking_ = false;
   context_.metrics.tls.count(*tls_);
   protocol_.tlsStarted();
+  auth_.reset();
   protocol_.greet();   // with implicit TLS; else it has
   protocol_.resume();  // a drain may have come meanwhile
   afterInput();

@@ -8,7 +8,7 @@ namespace sluice::relay {
 
 struct Capabilities {
   bool receive_tls = true;      // certificates, STARTTLS, implicit TLS, client certificates
-  bool receive_auth = false;    // AUTH and users files
+  bool receive_auth = true;     // AUTH and users files
   bool proxy_protocol = false;  // PROXY v1, v2
   bool xclient = false;
   bool send_tls = true;  // STARTTLS, verified names

@@ -246,6 +246,7 @@ void appendMessageLine(std::string& out, bool json, std::string_view time,
   textUnlessEmpty(line, "mx", event.mx);
   textUnlessEmpty(line, "address", event.address);
   textUnlessEmpty(line, "tls", event.tls);
+  textUnlessEmpty(line, "user", event.user);
   if (event.code != 0) line.integer("code", event.code);
   textUnlessEmpty(line, "status", event.status);
   textUnlessEmpty(line, "reply", event.reply);

@@ -35,6 +35,7 @@ struct MessageEvent {
   std::string mx;       // host name
   std::string address;  // [address]:port, or the client's for accepted and refused
   std::string tls;      // "TLSv1.3" or empty
+  std::string user;     // who authenticated, or empty
   int code = 0;         // 250
   std::string status;   // 2.0.0
   std::string reply;    // the reply's text, or our reason

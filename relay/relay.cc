@@ -14,6 +14,8 @@
 namespace sluice::relay {
 namespace {
 
+constexpr size_t kDeliveryWorkers = 2;
+constexpr size_t kMaxWaitingWork = 1000;
 constexpr std::chrono::seconds kAbortTime{3};    // for what a drain that took too long leaves
 constexpr std::chrono::seconds kAnswerTime{10};  // of a loop, to anything else
 
@@ -46,7 +48,8 @@ Relay::Relay(Plan plan, std::shared_ptr<net::TicketKeys> tickets, LoadConfig loa
       tickets_(std::move(tickets)),
       tls_files_seen_(tlsFilesState(*plan_.config)),
       tls_files_taken_(tls_files_seen_),
-      auth_(log) {
+      auth_(log),
+      workers_(kDeliveryWorkers, kMaxWaitingWork) {
   loadUsers(*plan_.config);
 }
 
@@ -141,7 +144,8 @@ Result<void> Relay::openQueue() {
 Result<void> Relay::makeShards() {
   std::vector<Endpoint> own;
   for (const Bound& bound : bound_) own.push_back(bound.at);
-  const Shard::Shared shared{*queue_, log_, budgets_, connections_, own, *signing_, auth_};
+  const Shard::Shared shared{*queue_, log_,      budgets_, connections_,
+                             own,     *signing_, auth_,    workers_};
   for (size_t i = 0; i < shard_count_; ++i) {
     ASSIGN_OR_RETURN(auto shard, Shard::create(i, *loops_[i], shard_metrics_[i], plan_, shared));
     shards_.push_back(std::move(shard));
@@ -357,7 +361,8 @@ bool Relay::stop() {
   for (const auto& loop : loops_) loop->stop();
   for (std::thread& thread : threads_) thread.join();
   threads_.clear();
-  auth_.stop();  // before the loops that it answers on
+  auth_.stop();  // before the loops that they answer on
+  workers_.stop();
   shards_.clear();
   queue_.reset();
   loops_.clear();

@@ -92,6 +92,7 @@ class Relay {
   std::unique_ptr<metrics::DestinationMetrics> destination_metrics_;
   BudgetRegistry budgets_;
   AuthServer auth_;
+  net::WorkerPool workers_;  // of delivery
   std::map<std::string, std::unique_ptr<ConnectionCount>> connections_;
   std::set<std::string> registered_;  // send connectors that have series
   std::vector<std::unique_ptr<net::Loop>> loops_;

@@ -68,6 +68,7 @@ Shard::Shard(net::Loop& loop, ShardMetrics& metrics, std::unique_ptr<net::Resolv
   context_.tls = plan.send_tls;
   context_.dkim = plan.dkim;
   context_.signing = &shared.signing;
+  context_.workers = &shared.workers;
   for (const auto& settings : plan.receive) {
     const std::string& name = settings->connector.name;
     const AcceptContext accept{loop,        queue,     shared.log,      *metrics.receive.at(name),

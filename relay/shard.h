@@ -50,6 +50,7 @@ class Shard {
     std::vector<Endpoint> own_listeners;
     SigningPool& signing;
     AuthServer& auth;
+    net::WorkerPool& workers;
   };
   // Errors: Io (the resolver cannot be set up).
   static Result<std::unique_ptr<Shard>> create(size_t index, net::Loop& loop, ShardMetrics& metrics,

@@ -52,6 +52,8 @@ std::string_view toString(Errc code) {
       return "TLS failed";
     case Errc::TlsMissing:
       return "TLS missing";
+    case Errc::AuthFailed:
+      return "authentication failed";
   }
   return "unknown";
 }

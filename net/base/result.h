@@ -37,6 +37,7 @@ enum class Errc {
   AddressRefused,  // the only addresses are ones that we do not connect to
   TlsFailed,       // the TLS handshake failed, or the certificate is not what was demanded
   TlsMissing,      // TLS is demanded and not offered
+  AuthFailed,      // the far end does not take our credentials, or has none to take
 };
 
 std::string_view toString(Errc code);

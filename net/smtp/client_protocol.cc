@@ -17,6 +17,8 @@ bool fits(Expect what, const Reply& reply) {
     case Expect::Greeting:
     case Expect::StartTls:
       return reply.code == 220;
+    case Expect::Auth:
+      return reply.code == 334 || reply.code == 235;
     case Expect::Data:
       return reply.code == 354;
     case Expect::Quit:
@@ -42,6 +44,8 @@ std::string_view nameOf(Expect what) {
       return "HELO";
     case Expect::StartTls:
       return "STARTTLS";
+    case Expect::Auth:
+      return "AUTH";
     case Expect::Mail:
       return "MAIL";
     case Expect::Rcpt:
@@ -147,6 +151,8 @@ void ClientProtocol::onReply(Reply reply) {
       return onHello(owed.what, reply);
     case Expect::StartTls:
       return onStartTlsReply(reply);
+    case Expect::Auth:
+      return onAuthReply(reply);
     case Expect::Quit:
       state_ = State::Over;
       return handler_.onQuitDone();
@@ -159,62 +165,6 @@ void ClientProtocol::onReply(Reply reply) {
     case Expect::Final:
       return onTransactionReply(owed, std::move(reply));
   }
-}
-
-void ClientProtocol::onGreeting(const Reply& reply) {
-  if (!reply.positive()) {
-    state_ = State::Over;
-    return handler_.onRefused(Expect::Greeting, reply);
-  }
-  greeting_name_ = reply.text.substr(0, reply.text.find_first_of(" \n"));
-  sayHello();
-}
-
-void ClientProtocol::sayHello() {
-  state_ = State::Hello;
-  handler_.send(fmt::format("EHLO {}\r\n", options_.helo));
-  owe(Expect::Ehlo);
-}
-
-void ClientProtocol::onHello(Expect stage, const Reply& reply) {
-  if (reply.positive()) {
-    offer_ = stage == Expect::Ehlo ? readOffer(reply) : ServerOffer{};
-    if (tls_ || options_.starttls == StartTls::Never) return becomeOpen();
-    if (offer_.starttls) {
-      handler_.send(std::string_view("STARTTLS\r\n"));
-      return owe(Expect::StartTls);
-    }
-    if (options_.starttls == StartTls::IfOffered) return becomeOpen();
-    return breakOff(Errc::TlsMissing, "does not offer STARTTLS, which is required");
-  }
-  // RFC 5321 section 3.2: a server that does not know EHLO may know HELO.
-  if (stage == Expect::Ehlo && reply.permanent() && reply.code != 521 && reply.code != 554) {
-    handler_.send(fmt::format("HELO {}\r\n", options_.helo));
-    return owe(Expect::Helo);
-  }
-  state_ = State::Over;
-  handler_.onRefused(stage, reply);
-}
-
-void ClientProtocol::onStartTlsReply(const Reply& reply) {
-  if (reply.positive()) {
-    state_ = State::Handshake;
-  } else if (options_.starttls == StartTls::Required) {
-    breakOff(Errc::TlsMissing, "refuses STARTTLS, which is required: " + reply.toString());
-  } else {
-    becomeOpen();
-  }
-}
-
-void ClientProtocol::tlsStarted() {
-  tls_ = true;
-  offer_ = {};
-  if (state_ == State::Handshake) sayHello();
-}
-
-void ClientProtocol::becomeOpen() {
-  state_ = State::Open;
-  handler_.onOpen(offer_);
 }
 
 void ClientProtocol::onTransactionReply(const Owed& owed, Reply reply) {
@@ -240,6 +190,7 @@ void ClientProtocol::onTransactionReply(const Owed& owed, Reply reply) {
     case Expect::Ehlo:
     case Expect::Helo:
     case Expect::StartTls:
+    case Expect::Auth:
     case Expect::Rset:
     case Expect::Quit:
       break;

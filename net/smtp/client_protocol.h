@@ -1,5 +1,5 @@
-// The client's side of an SMTP connection: greeting, EHLO, STARTTLS, transactions one behind the
-// other, QUIT.
+// The client's side of an SMTP connection: greeting, EHLO, STARTTLS, AUTH, transactions one
+// behind the other, QUIT.
 //
 // Bytes in, bytes out, no I/O and no clock. The state of the dialogue is the queue of replies still
 // owed (RFC 2920 section 3.1). Where the server offers PIPELINING, the next transaction's MAIL,
@@ -23,7 +23,19 @@
 namespace sluice::smtp {
 
 // What the next reply answers.
-enum class Expect : uint8_t { Greeting, Ehlo, Helo, StartTls, Mail, Rcpt, Data, Final, Rset, Quit };
+enum class Expect : uint8_t {
+  Greeting,
+  Ehlo,
+  Helo,
+  StartTls,
+  Auth,
+  Mail,
+  Rcpt,
+  Data,
+  Final,
+  Rset,
+  Quit
+};
 
 enum class StartTls : uint8_t { Never, IfOffered, Required };
 
@@ -35,6 +47,7 @@ struct ClientOptions {
   size_t first_chunking_depth = 4;
   size_t chunking_depth = 32;
   StartTls starttls = StartTls::Never;
+  bool authenticate = false;                     // before mail; no mail without
   uint64_t pipelined_content_bytes = 64 * 1024;  // larger contents wait for the RCPT replies
   size_t high_water_bytes = 512 * 1024;  // of unsent content: ask for no more until it drained
 };
@@ -50,10 +63,16 @@ class ClientProtocol {
     virtual size_t unsentBytes() const = 0;
     // The server takes mail now.
     virtual void onOpen(const ServerOffer& offer) = 0;
-    // Greeting, EHLO or HELO was refused: no mail on this connection.
+    // Greeting, EHLO, HELO or AUTH was refused: no mail on this connection.
     virtual void onRefused(Expect stage, const Reply& reply) = 0;
     // The server is ready: do the handshake, then call tlsStarted(); give no bytes until then.
     virtual void onStartTls() {}
+    // It is time to prove who we are: call authenticate(), at once or later; give up by abandon().
+    virtual void onAuthTurn(const ServerOffer&) {}
+    // 334: call answerChallenge(), at once or later ("*" to cancel).
+    virtual void onChallenge(std::string_view /*base64*/) {}
+    // The server takes us for ourselves. Has it, too, shown what it must?
+    virtual bool authIsComplete() { return true; }
     // A transaction could start: give one, or null. It must live until onDone or abandon().
     virtual ClientTransaction* nextTransaction() = 0;
     virtual void onDone(ClientTransaction& transaction) = 0;
@@ -76,6 +95,10 @@ class ClientProtocol {
   // What was said in clear is forgotten (RFC 3207 section 4.2). Also before the greeting, where TLS
   // is implicit.
   void tlsStarted();
+
+  // What stands behind "AUTH ", and what answers a challenge; both are secrets.
+  void authenticate(std::string_view mechanism_and_message);
+  void answerChallenge(std::string_view line);
 
   bool open() const { return state_ == State::Open; }
   const ServerOffer& offer() const { return offer_; }
@@ -100,7 +123,7 @@ class ClientProtocol {
   std::deque<ClientTransaction*> abandon();
 
  private:
-  enum class State : uint8_t { Greeting, Hello, Handshake, Open, Quitting, Over };
+  enum class State : uint8_t { Greeting, Hello, Handshake, Authenticating, Open, Quitting, Over };
   struct Owed {
     Expect what;
     ClientTransaction* transaction = nullptr;
@@ -114,6 +137,7 @@ class ClientProtocol {
   void sayHello();
   void onHello(Expect stage, const Reply& reply);
   void onStartTlsReply(const Reply& reply);
+  void onAuthReply(const Reply& reply);
   void becomeOpen();
   void onTransactionReply(const Owed& owed, Reply reply);
   void onDataReply(ClientTransaction& transaction);
@@ -149,6 +173,7 @@ class ClientProtocol {
   bool said_goodbye_ = false;    // 421
   bool waits_for_room_ = false;  // a transaction would start if less were unsent
   bool tls_ = false;
+  bool authenticated_ = false;
   bool rset_before_mail_ = false;
   bool quit_wanted_ = false;
   bool pumping_ = false;

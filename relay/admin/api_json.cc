@@ -79,6 +79,7 @@ int httpStatusOf(Errc code) {
     case Errc::AddressRefused:
     case Errc::TlsFailed:
     case Errc::TlsMissing:
+    case Errc::AuthFailed:
       return 500;
   }
   return 500;

@@ -14,7 +14,7 @@ struct Capabilities {
   bool send_tls = true;  // STARTTLS, verified names
   bool dane = false;
   bool mta_sts = false;
-  bool send_auth = false;  // credentials for smart hosts
+  bool send_auth = true;  // credentials for smart hosts
   bool dkim = true;
 };
 

@@ -114,6 +114,8 @@ void fillSend(Config& config, ConfigPlaces& places) {
     SendConfig& send = config.send[i];
     if (send.name.empty()) send.name = i == 0 ? "send" : "send-" + std::to_string(i + 1);
     if (!places.send[i].has("address_spaces")) send.address_spaces = {{"*", 1}};
+    // Nobody who pretends to be the smart host gets our password.
+    if (!places.send[i].has("tls") && !send.username.empty()) send.limits.tls = SendTls::Verify;
   }
 }
 

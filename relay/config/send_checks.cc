@@ -40,6 +40,12 @@ void checkCredentials(const SendConfig& send, const SectionCheck& section) {
   if (send.username.empty() && send.auth_mechanism != "auto") {
     section.mistake("auth_mechanism", "is of no use without a username");
   }
+  const bool sure_of_tls =
+      send.limits.tls != SendTls::Off && send.limits.tls != SendTls::Opportunistic;
+  if (!send.username.empty() && !sure_of_tls) {
+    section.mistake("tls",
+                    "credentials are not sent without TLS: set \"verify\" (or \"required\")");
+  }
   if (!send.username.empty() && send.route == Route::Mx) {
     section.mistake("username", "is for smart hosts: set route = \"smart-host\"");
   }

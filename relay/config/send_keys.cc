@@ -16,8 +16,8 @@ constexpr std::array<Choice<SendTls>, 6> kTls{{{"off", SendTls::Off},
                                                {"mta-sts", SendTls::MtaSts}}};
 constexpr std::array<Choice<Route>, 2> kRoutes{
     {{"mx", Route::Mx}, {"smart-host", Route::SmartHost}}};
-constexpr std::array<std::string_view, 5> kAuthMechanisms{"auto", "plain", "login", "scram-sha-256",
-                                                          "xoauth2"};
+constexpr std::array<std::string_view, 6> kAuthMechanisms{
+    "auto", "plain", "login", "scram-sha-256", "xoauth2", "oauthbearer"};
 constexpr Range<milliseconds> kTimeouts{10ms, 1h};
 constexpr int64_t kMany = 1'000'000;
 
@@ -41,6 +41,15 @@ Keys<T> limitKeys() {
 template <class T>
 Keys<T> required(Keys<T> keys) {
   for (Key<T>& key : keys) key.default_words = "required";
+  return keys;
+}
+
+Keys<SendConfig> connectorLimits() {
+  auto keys = lift(limitKeys<DeliveryLimits>(), &SendConfig::limits);
+  for (Key<SendConfig>& key : keys) {
+    if (key.name == "tls")
+      key.default_words = "`\"opportunistic\"`; `\"verify\"` with a `username`";
+  }
   return keys;
 }
 
@@ -154,8 +163,7 @@ Keys<SendConfig> rest() {
 }  // namespace
 
 const Keys<SendConfig>& sendKeys() {
-  static const Keys<SendConfig> keys =
-      ways() + lift(limitKeys<DeliveryLimits>(), &SendConfig::limits) + rest();
+  static const Keys<SendConfig> keys = ways() + connectorLimits() + rest();
   return keys;
 }
 

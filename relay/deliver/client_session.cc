@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "net/smtp/path.h"
+#include "relay/deliver/configuration_fault.h"
 
 namespace sluice::relay {
 namespace {
@@ -179,6 +180,7 @@ void ClientSession::hostFailed(Error why) {
   context_.loop.defer([this, alive = std::weak_ptr<char>(alive_)] {
     if (alive.expired() || state_ == State::Ended) return;
     tls_ = nullptr;
+    auth_.reset();
     stream_.reset();
     protocol_.reset();
     connector_.reset();
@@ -241,8 +243,14 @@ void ClientSession::onOpen(const smtp::ServerOffer& offer) {
   owner_.onSessionOpen(*this);
 }
 
-void ClientSession::onRefused(smtp::Expect, const smtp::Reply& reply) {
-  break_ = Error{Errc::Refused, fmt::format("{} refuses: {}", who(), reply.toString())};
+void ClientSession::onRefused(smtp::Expect stage, const smtp::Reply& reply) {
+  std::string said = reply.toString();
+  if (const auto advice = configurationFault(reply); !advice.empty()) {
+    said += fmt::format(" ({} {})", kConfigurationFault, advice);
+  }
+  break_ = stage == smtp::Expect::Auth
+               ? authFailure(said)
+               : Error{Errc::Refused, fmt::format("{} refuses: {}", who(), said)};
 }
 
 smtp::ClientTransaction* ClientSession::nextTransaction() {
@@ -350,6 +358,7 @@ Duration ClientSession::patienceFor(smtp::Expect what) const {
     case smtp::Expect::Ehlo:
     case smtp::Expect::Helo:
     case smtp::Expect::StartTls:
+    case smtp::Expect::Auth:
     case smtp::Expect::Mail:
     case smtp::Expect::Rcpt:
     case smtp::Expect::Rset:
@@ -362,7 +371,7 @@ Duration ClientSession::patienceFor(smtp::Expect what) const {
 void ClientSession::watch() {
   const auto awaited = protocol_->awaited();
   const bool sending = protocol_->sendingContent() || stream_->unsentBytes() > 0;
-  if (!awaited && !sending && deliveries_.empty()) {
+  if (!awaited && !sending && deliveries_.empty() && state_ == State::Open) {
     if (watched_ != 1) deadline_.arm(context_.loop.deadlines(), hops_->limits.idle_timeout);
     watched_ = 1;
     return;

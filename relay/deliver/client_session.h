@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "net/sasl/client_exchange.h"
 #include "net/smtp/client_protocol.h"
 #include "net/tcp_stream.h"
 #include "net/tls/tls_stream.h"
@@ -95,6 +96,19 @@ class ClientSession final : private net::Stream::Handler, private smtp::ClientPr
   void onQuitDone() override;
   void onContentCame() override;
 
+  // AUTH: client_session_auth.cc.
+  void onAuthTurn(const smtp::ServerOffer& offer) override;
+  void onChallenge(std::string_view base64) override;
+  bool authIsComplete() override;
+  void readToken();
+  void beginAuth(Result<std::string> secret);
+  void takeStep(sasl::ClientExchange::Step step);
+  void makeKeys();
+  void onKeys(std::pair<std::string, sasl::ScramKeys> made);
+  Error authFailure(std::string_view why) const;
+  template <class Value, class Work>
+  void offLoop(Work work, void (ClientSession::*then)(Value));
+
   // TLS: client_session_tls.cc.
   void beginProtocol();
   void secure();
@@ -131,6 +145,8 @@ class ClientSession final : private net::Stream::Handler, private smtp::ClientPr
   TlsDemand demand_;
   bool again_in_clear_ = false;  // the same address once more
   std::unique_ptr<smtp::ClientProtocol> protocol_;
+  std::optional<sasl::ClientMechanism> mechanism_;    // of the AUTH that is under way or was done
+  std::unique_ptr<sasl::ClientExchange> auth_;        // while it is under way
   std::deque<std::unique_ptr<Delivery>> deliveries_;  // under way, oldest first
   size_t served_ = 0;                                 // begun
   size_t answered_ = 0;                               // to the end

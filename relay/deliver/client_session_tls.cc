@@ -35,6 +35,7 @@ void ClientSession::beginProtocol() {
   options.helo =
       hops_->connector->helo.empty() ? context_.config->hostname : hops_->connector->helo;
   options.starttls = starttlsFor(demand_.when);
+  options.authenticate = !hops_->connector->username.empty();
   protocol_ = std::make_unique<smtp::ClientProtocol>(
       std::move(options), static_cast<smtp::ClientProtocol::Handler&>(*this));
 }

@@ -11,7 +11,9 @@
 #include "metrics/destinations.h"
 #include "net/dns/resolver.h"
 #include "net/loop.h"
+#include "net/sasl/scram_sha_256.h"
 #include "net/tls/tls_client_context.h"
+#include "net/worker_pool.h"
 #include "queue/queue.h"
 #include "relay/config/config.h"
 #include "relay/deliver/connection_budget.h"
@@ -66,6 +68,12 @@ struct DeliveryContext {
   // For our own notices; the keys are replaced at a reload, and null where nothing is signed.
   std::shared_ptr<const DkimKeys> dkim;
   SigningPool* signing = nullptr;  // there if `dkim` is
+
+  // For what would stall the loop: SCRAM's keys, reads of token files.
+  net::WorkerPool* workers = nullptr;
+  // What SCRAM made of a password, so that it is made once and not a connection; bounded.
+  static constexpr size_t kMaxScramKeys = 1000;
+  std::unordered_map<std::string, sasl::ScramKeys> scram_keys;
 
   ConnectorMetrics& metricsOf(const std::string& connector) const {
     static ConnectorMetrics nobody;

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "relay/deliver/configuration_fault.h"
+
 namespace sluice::relay {
 namespace {
 
@@ -21,6 +23,13 @@ Verdict fromReply(Kind kind, const Reply& reply) {
 }
 
 Verdict refusedBy(const Reply& reply) {
+  if (const auto advice = configurationFault(reply); !advice.empty()) {
+    // Nothing is wrong with the message: it waits until somebody has changed what must be.
+    Verdict verdict = fromReply(Kind::Deferred, reply);
+    verdict.status.front() = '4';
+    verdict.text += fmt::format(" ({} {})", kConfigurationFault, advice);
+    return verdict;
+  }
   return fromReply(reply.permanent() ? Kind::Bounced : Kind::Deferred, reply);
 }
 
@@ -160,6 +169,8 @@ Verdict judgeUnreachable(const Error& why) {
       return deferred("4.7.4");
     case Errc::TlsFailed:
       return deferred("4.7.5");
+    case Errc::AuthFailed:
+      return deferred("4.7.8");
     case Errc::InvalidArgument:
     case Errc::NotFound:
     case Errc::Exists:

@@ -6,11 +6,12 @@
         ...
         server.wait_messages(1)
 
-Stages: connect, banner, ehlo, helo, starttls, handshake, mail, rcpt, data, content, eod, bdat, rset, quit, idle
+Stages: connect, banner, ehlo, helo, starttls, handshake, auth, mail, rcpt, data, content, eod, bdat, rset, quit, idle
 (behind the reply to a message). A rule is a reply's text or one of the behaviours below; the first rule of a stage that
 applies and is not used up wins; without one the server is a good one. All that arrives is
 recorded, and checked: what no client may ever send is in `violations`.
 """
+import base64
 import re
 import socket
 import struct
@@ -18,6 +19,7 @@ import threading
 import time
 
 from support.ports import free_port
+from support.scram import ScramServer
 from support.waiting import wait_until
 
 _ESTABLISHED = 1  # a state of TCP_INFO
@@ -161,6 +163,7 @@ class Session(threading.Thread):
         self.got_quit = False
         self._at_idle, self._owed = False, None
         self.tls, self.tls_resumed, self.tls_error = None, False, None
+        self.user = None  # who has authenticated
 
     # Bytes
 
@@ -287,7 +290,54 @@ class Session(threading.Thread):
         self.helo = line[5:]
         self._mail, self._rcpts = None, []
         offer = ["STARTTLS"] if self.server.tls and not self.tls else []
+        if self.server.accounts and (self.tls or self.server.auth_in_clear):
+            offer.append("AUTH " + " ".join(self.server.mechanisms))
         self._act("ehlo", self.helo, "\n".join(["250 " + self.server.name, *offer, *self.server.extensions]))
+
+    def _on_auth(self, line):
+        if self._buffer:
+            self.server.note(self, "talked on behind AUTH")
+        if self.server.accounts and not self.tls and not self.server.auth_in_clear:
+            self.server.note(self, "credentials in clear")
+        words = line.split(" ")
+        self._auth = words[1].upper()
+        user, right = self._prove(words[2] if len(words) > 2 else None)
+        self._act("auth", user, "235 2.7.0 welcome" if right else "535 5.7.8 wrong credentials")
+        if right:
+            self.user = user
+
+    def _ask(self, challenge):
+        self.write(f"334 {challenge}\r\n".encode())
+        line, batch = self._line()
+        self.commands.append(Command(line, batch, self.tls))
+        return line
+
+    def _prove(self, first):
+        """Who the client says it is, and whether it has shown it; by every mechanism but in a way of our own."""
+        accounts = self.server.accounts
+        if self._auth == "PLAIN":
+            said = base64.b64decode(self._ask("") if first is None else first, validate=True).decode().split("\0")
+            return said[1], accounts.get(said[1]) == said[2]
+        if self._auth == "LOGIN":
+            user, password = (base64.b64decode(self._ask(prompt), validate=True).decode()
+                              for prompt in ("VXNlcm5hbWU6", "UGFzc3dvcmQ6"))
+            return user, accounts.get(user) == password
+        if self._auth == "SCRAM-SHA-256":
+            scram = ScramServer(accounts)
+            final = scram.final(self._ask(scram.challenge(first)))
+            if final is None:
+                return scram.user, False
+            return scram.user, self._ask(final) == ""
+        said = base64.b64decode(first, validate=True).decode()
+        token = re.search("auth=Bearer ([^\x01]*)\x01\x01$", said)[1]
+        user = re.match("user=([^\x01]*)\x01|n,a=([^,]*),\x01", said)
+        user = user[1] or user[2]
+        if accounts.get(user) == token:
+            return user, True
+        resignation = self._ask(base64.b64encode(b'{"status":"401"}').decode())
+        if resignation != ("" if self._auth == "XOAUTH2" else "AQ=="):
+            self.server.note(self, f"answered the refusal of a token with {resignation!r}")
+        return user, False
 
     def _on_starttls(self, line):
         if not self.server.tls or self.tls:
@@ -400,8 +450,10 @@ class ScriptedServer:
     """Listens from its construction on. `stop_listening` and `listen` take it down and up again."""
 
     def __init__(self, address="127.0.1.1", port=0, name="sink.test", extensions=EXTENSIONS, tls=None,
-                 implicit=False):
-        """`tls` is an SSLContext: STARTTLS is offered, or with `implicit` spoken from the first byte."""
+                 implicit=False, accounts=None, mechanisms=("PLAIN", "LOGIN", "SCRAM-SHA-256"), auth_in_clear=False):
+        """`tls` is an SSLContext: STARTTLS is offered, or with `implicit` spoken from the first byte. `accounts`: AUTH
+        is offered, under TLS, to these users with these passwords (or tokens)."""
+        self.accounts, self.mechanisms, self.auth_in_clear = accounts, mechanisms, auth_in_clear
         self.tls, self.implicit = tls, implicit
         self.address, self.port = address, port or free_port()
         self.name, self.extensions = name, extensions

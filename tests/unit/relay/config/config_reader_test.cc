@@ -453,6 +453,22 @@ TEST(ConfigReader, SecurityThatThisVersionLacksIsAMistake) {
   refused("[[dkim]]\ndomain = \"a.example\"\nselector = \"s\"\nkey = \"" + file + "\"\n");
 }
 
+TEST(ConfigReader, CredentialsAreForAHostThatProvesItsNameUnlessAnotherTlsIsChosen) {
+  const std::string smart =
+      "[[send]]\nroute = \"smart-host\"\nsmart_hosts = [\"a.example\"]\nusername = \"u\"\n"
+      "password = \"p\"\n";
+  const auto tlsOf = [&](const std::string& more) {
+    return parseConfig(smart + more, "a.toml", sceneWith()).config.send.at(0).limits.tls;
+  };
+  EXPECT_EQ(tlsOf(""), SendTls::Verify);
+  EXPECT_EQ(tlsOf("tls = \"required\"\n"), SendTls::Required);
+  EXPECT_EQ(mistakesOf(smart + "tls = \"required\"\n"), "");
+  for (const char* tls : {"off", "opportunistic"}) {
+    EXPECT_THAT(mistakesOf(smart + "tls = \"" + tls + "\"\n"),
+                HasSubstr("a.toml:6:1: [[send]] tls: credentials are not sent without TLS"));
+  }
+}
+
 TEST(ConfigReader, AMistakeIsOneLineWhateverItQuotes) {
   for (const auto& mistake :
        parseConfig("\"a\\nb\\u001b\" = 1\n", "a.toml", sceneWith()).mistakes) {

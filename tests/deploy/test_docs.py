@@ -57,7 +57,7 @@ def test_metrics_and_events_in_troubleshoot_exist():
 
 
 # Commands that a page shows but that README says are not there yet.
-NOT_YET = {"doctor", "passwd"}
+NOT_YET = {"doctor"}
 
 
 def commands_shown():

@@ -47,6 +47,18 @@ std::optional<std::string> readSaslName(std::string_view text) {
   return name;
 }
 
+// "printable": what a nonce may consist of.
+bool isNonce(std::string_view text) {
+  return !text.empty() && text.size() <= kMaxNonceBytes &&
+         std::all_of(text.begin(), text.end(), [](char c) { return c > 0x20 && c < 0x7f; });
+}
+
+Error malformed(std::string_view what) { return {Errc::Malformed, "SCRAM: " + std::string(what)}; }
+
+constexpr std::string_view kBindingName = "p=tls-exporter";
+
+}  // namespace
+
 std::string writeSaslName(std::string_view name) {
   std::string text;
   for (const char c : name) {
@@ -60,18 +72,6 @@ std::string writeSaslName(std::string_view name) {
   }
   return text;
 }
-
-// "printable": what a nonce may consist of.
-bool isNonce(std::string_view text) {
-  return !text.empty() && text.size() <= kMaxNonceBytes &&
-         std::all_of(text.begin(), text.end(), [](char c) { return c > 0x20 && c < 0x7f; });
-}
-
-Error malformed(std::string_view what) { return {Errc::Malformed, "SCRAM: " + std::string(what)}; }
-
-constexpr std::string_view kBindingName = "p=tls-exporter";
-
-}  // namespace
 
 Result<ScramKeys> deriveScramKeys(std::string_view password, std::string_view salt,
                                   uint32_t iterations) {

@@ -17,6 +17,9 @@ namespace sluice::sasl {
 inline constexpr uint32_t kMinScramIterations = 4096;       // RFC 7677 section 4
 inline constexpr uint32_t kMaxScramIterations = 2'000'000;  // a second or so; more is an attack
 
+// A name as it stands in a message (RFC 5802 section 5.1): "," and "=" are escaped.
+std::string writeSaslName(std::string_view name);
+
 // What a server keeps of a password.
 struct ScramVerifier {
   std::string salt;

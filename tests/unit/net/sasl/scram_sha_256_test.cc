@@ -1,6 +1,9 @@
 #include "net/sasl/scram_sha_256.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include "net/sasl/oauth.h"
 
 namespace sluice::sasl {
 namespace {
@@ -133,6 +136,11 @@ TEST(ScramClient, RefusesAServerThatCheats) {
 TEST(ScramNonce, IsFreshAndPrintable) {
   EXPECT_NE(freshScramNonce(), freshScramNonce());
   EXPECT_EQ(freshScramNonce().size(), 24u);
+}
+
+TEST(SaslName, IsWrittenSoThatNoNameCanAddToTheMessage) {
+  EXPECT_EQ(writeSaslName("a,b=c"), "a=2Cb=3Dc");
+  EXPECT_THAT(writeOAuthBearer("x,y", "smtp.test", 587, "t"), testing::StartsWith("n,a=x=2Cy,"));
 }
 
 }  // namespace

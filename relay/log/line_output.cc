@@ -1,5 +1,6 @@
 #include "relay/log/line_output.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -8,14 +9,33 @@
 #include <algorithm>
 #include <cerrno>
 #include <climits>
+#include <string>
 
 namespace sluice::relay {
+namespace {
+
+// Whether the file behind `fd` ends within a line, as a process that was killed while it wrote
+// leaves it. A file that cannot be read, since it was opened for writing alone by somebody else, is
+// taken to be whole.
+bool endsWithinLine(int fd, off_t size) {
+  if (size <= 0) return false;
+  char last = '\n';
+  if (::pread(fd, &last, 1, size - 1) == 1) return last != '\n';
+  const int reader = ::open(("/proc/self/fd/" + std::to_string(fd)).c_str(), O_RDONLY | O_CLOEXEC);
+  if (reader < 0) return false;
+  const bool within = ::pread(reader, &last, 1, size - 1) == 1 && last != '\n';
+  ::close(reader);
+  return within;
+}
+
+}  // namespace
 
 LineOutput::LineOutput(int fd, const std::atomic<bool>& stopping) : fd_(fd), stopping_(stopping) {
   struct stat status {};
   if (fstat(fd, &status) == 0) {
     is_socket_ = S_ISSOCK(status.st_mode);
     is_file_ = S_ISREG(status.st_mode);
+    torn_ = is_file_ && endsWithinLine(fd, status.st_size);
   }
 }
 

@@ -27,7 +27,7 @@ class LineOutput {
   const std::atomic<bool>& stopping_;
   bool is_socket_ = false;
   bool is_file_ = false;
-  bool torn_ = false;  // the last write ended within a line
+  bool torn_ = false;  // what was written last, by us or before us, ended within a line
 };
 
 }  // namespace sluice::relay

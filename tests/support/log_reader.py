@@ -10,11 +10,13 @@ class BadLine(AssertionError):
 
 
 class LogReader:
-    """Follows a log file. Every line is checked: one event, one line, no control bytes (LG1)."""
+    """Follows a log file. Every line is checked: one event, one line, no control bytes (LG1). The process that was killed
+    may leave a line half written, which must stand alone."""
 
     def __init__(self, path):
         self.path = path
         self.events = []
+        self.kills = 0  # as many lines may be torn
         self._file = None
         self._rest = b""
         self._lock = threading.Lock()
@@ -30,16 +32,18 @@ class LogReader:
             if data:
                 lines = (self._rest + data).split(b"\n")
                 self._rest = lines.pop()
-                self.events.extend(self._parse(line) for line in lines)
+                self.events.extend(event for event in map(self._parse, lines) if event)
             return self.events
 
-    @staticmethod
-    def _parse(line):
+    def _parse(self, line):
         if any(byte < 0x20 or byte == 0x7F for byte in line):
             raise BadLine(f"control byte in log line {line!r}")
         try:
             event = json.loads(line.decode("utf-8"))
         except ValueError as error:
+            if self.kills > 0 and line.startswith(b"{") and line.count(b'"event":') <= 1 and not line.endswith(b"}"):
+                self.kills -= 1
+                return None
             raise BadLine(f"{error}: {line!r}") from None
         if not isinstance(event, dict) or "event" not in event or "time" not in event:
             raise BadLine(f"no event: {line!r}")

@@ -154,6 +154,8 @@ class Relay:
         return self.process is not None and self.process.poll() is None
 
     def signal(self, number):
+        if number == signal.SIGKILL:
+            self.log.kills += 1
         os.kill(self.pid, number)
 
     def wait(self, timeout=40.0):

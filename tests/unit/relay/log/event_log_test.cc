@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <thread>
@@ -49,6 +50,26 @@ std::vector<json> parsed(const std::string& text) {
 
 LogEvent numbered(int64_t number, int64_t thread = 0) {
   return {LogLevel::Info, "x", {{"thread", thread}, {"n", number}}};
+}
+
+// What a file holds after a log wrote one event behind `before`.
+std::string afterOneEvent(std::string_view before) {
+  char path[] = "/tmp/sluice-log-XXXXXX";
+  const int file = mkstemp(path);
+  EXPECT_EQ(write(file, before.data(), before.size()), static_cast<ssize_t>(before.size()));
+  close(file);
+  const int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
+  EventLog::create({.fd = fd})->log(numbered(1));
+  close(fd);
+  std::ifstream stream(path);
+  unlink(path);
+  return {std::istreambuf_iterator<char>(stream), {}};
+}
+
+TEST(EventLog, BeginsALineOfItsOwnBehindOneThatAKillToreApart) {
+  EXPECT_THAT(afterOneEvent("{\"time\":\"20"), testing::StartsWith("{\"time\":\"20\n{\"time\""));
+  EXPECT_THAT(afterOneEvent("whole\n"), testing::StartsWith("whole\n{\"time\""));
+  EXPECT_THAT(afterOneEvent(""), testing::StartsWith("{\"time\""));
 }
 
 TEST(EventLog, DestructionWritesWhatWaits) {

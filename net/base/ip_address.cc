@@ -106,8 +106,14 @@ bool IpAddress::isPrivate() const {
 
 std::string IpAddress::toString() const {
   char text[INET6_ADDRSTRLEN];
-  const void* bytes = v4_ ? bytes_.data() + kV4Offset : bytes_.data();
-  return inet_ntop(v4_ ? AF_INET : AF_INET6, bytes, text, sizeof(text));
+  if (!v4_) return inet_ntop(AF_INET6, bytes_.data(), text, sizeof(text));
+  // By hand: inet_ntop takes a printf for it, and each message has its client's address written.
+  char* at = text;
+  for (size_t i = kV4Offset; i < bytes_.size(); ++i) {
+    if (i > kV4Offset) *at++ = '.';
+    at = std::to_chars(at, text + sizeof text, bytes_[i]).ptr;
+  }
+  return {text, at};
 }
 
 Result<Endpoint> Endpoint::parse(std::string_view text) {

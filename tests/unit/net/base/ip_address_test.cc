@@ -20,7 +20,8 @@ IpNetwork net(std::string_view text) {
 }
 
 TEST(IpAddress, ReadsAndWritesBothFamilies) {
-  EXPECT_EQ(ip("192.0.2.1").toString(), "192.0.2.1");
+  for (const std::string text : {"192.0.2.1", "0.0.0.0", "255.255.255.255", "10.9.100.99"})
+    EXPECT_EQ(ip(text).toString(), text);
   EXPECT_TRUE(ip("192.0.2.1").isV4());
   EXPECT_EQ(ip("2001:DB8:0:0::1").toString(), "2001:db8::1");
   EXPECT_FALSE(ip("2001:db8::1").isV4());

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <string_view>
+#include <vector>
 
 namespace sluice::smtp {
 
@@ -17,5 +18,10 @@ struct CleanRun {
 // A run holds no NUL, no CR or LF but as CRLF, and, with `dotted`, no dot behind a CRLF.
 // `at_line_start`: the text follows a CRLF.
 CleanRun cleanRun(std::string_view text, bool dotted, bool at_line_start);
+
+// Every way to measure one that this CPU knows, the quickest first, which cleanRun() goes; a test
+// holds them against each other.
+using MeasureCleanRun = CleanRun (*)(std::string_view text, bool dotted, bool at_line_start);
+std::vector<MeasureCleanRun> cleanRunWays();
 
 }  // namespace sluice::smtp

@@ -32,10 +32,13 @@ TEST(CleanRun, IsAsLongAsALookAtEachByteSays) {
     }
     const bool dotted = random() % 2;
     const bool at_line_start = random() % 2;
-    const CleanRun run = cleanRun(text, dotted, at_line_start);
-    ASSERT_EQ(run.bytes, slowly(text, dotted, at_line_start)) << testing::PrintToString(text);
-    const std::string clean = text.substr(0, run.bytes);
-    ASSERT_EQ(run.eight_bit, clean.find('\xc3') != clean.npos);
+    const size_t expected = slowly(text, dotted, at_line_start);
+    const bool eight_bit = text.substr(0, expected).find('\xc3') != text.npos;
+    for (const MeasureCleanRun measure : cleanRunWays()) {
+      const CleanRun run = measure(text, dotted, at_line_start);
+      ASSERT_EQ(run.bytes, expected) << testing::PrintToString(text);
+      ASSERT_EQ(run.eight_bit, eight_bit);
+    }
   }
 }
 

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/options.h>
+#include <rocksdb/slice_transform.h>
 #include <rocksdb/table.h>
 #include <rocksdb/write_buffer_manager.h>
 #include <sys/file.h>
@@ -17,6 +18,7 @@
 #include <filesystem>
 #include <vector>
 
+#include "queue/fast_crc32c.h"
 #include "queue/store_listener.h"
 #include "queue/store_spares.h"
 
@@ -232,6 +234,7 @@ rocksdb::Status Store::tryOpen(const rocksdb::DBOptions& options, const std::str
 }
 
 Result<void> Store::openAt(const std::string& path, bool founding) {
+  crc32cUsed();  // so that it is linked wherever a database is opened
   rocksdb::DBOptions options = databaseOptions(path, founding);
   auto status = tryOpen(options, path);
   if (status.IsCorruption()) {
@@ -300,6 +303,8 @@ rocksdb::ColumnFamilyOptions Store::familyOptions(Family family) const {
   // buffers is what a start after a crash replays and writes out before it can answer; mail that
   // leaves quickly is gone from a small one as well as from a large one.
   options.write_buffer_size = std::max<uint64_t>(options_.database_memory_bytes / 16, 1 << 20);
+  // New keys come at the end, removals a little behind it: the place of the last one is near.
+  options.memtable_insert_with_hint_prefix_extractor.reset(rocksdb::NewFixedPrefixTransform(0));
   options.level0_file_num_compaction_trigger = 8;  // files are the smaller for it
   options.max_write_buffer_number = 3;
   options.force_consistency_checks = true;

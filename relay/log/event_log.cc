@@ -146,6 +146,7 @@ class ThreadedEventLog final : public EventLog {
 
   void run();
   bool collect();
+  void write();
   void noteDropped();
   void sleepUntilWork();
 
@@ -169,6 +170,8 @@ class ThreadedEventLog final : public EventLog {
   std::string batch_;
   std::string spare_;
   TimeText time_;
+  bool noted_ = false;  // the batch ends in a note of what was dropped since told_before_
+  uint64_t told_before_ = 0;
   uint64_t dropped_told_ = 0;
   std::thread writer_;
 };
@@ -184,7 +187,7 @@ void ThreadedEventLog::run() {
     const uint64_t flush_mark = flush_asked_;
     lock.unlock();
     const bool found = collect();
-    if (found) dropped_.fetch_add(output_.write(batch_), std::memory_order_relaxed);
+    if (found) write();
     lock.lock();
     flush_done_ = std::max(flush_done_, flush_mark);
     flushed_.notify_all();
@@ -219,10 +222,21 @@ bool ThreadedEventLog::collect() {
   return !batch_.empty();
 }
 
+void ThreadedEventLog::write() {
+  uint64_t lost = output_.write(batch_);
+  if (lost > 0 && noted_) {  // the note stands last, and is lost itself: no event, and not told
+    --lost;
+    dropped_told_ = told_before_;
+  }
+  dropped_.fetch_add(lost, std::memory_order_relaxed);
+}
+
 // Tells in the log itself that it has a hole, once there is something to write again.
 void ThreadedEventLog::noteDropped() {
   const uint64_t dropped = dropped_.load(std::memory_order_relaxed);
-  if (batch_.empty() || dropped == dropped_told_) return;
+  noted_ = !batch_.empty() && dropped != dropped_told_;
+  if (!noted_) return;
+  told_before_ = dropped_told_;
   LogEvent event{LogLevel::Warn, "log_dropped", {}};
   event.fields.emplace_back("events", static_cast<int64_t>(dropped - dropped_told_));
   dropped_told_ = dropped;

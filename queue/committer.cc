@@ -157,11 +157,12 @@ void Committer::gather() {
     for (const Waiting& waiting : backlog_) count += waiting.step->messages;
     return count;
   };
+  const size_t enough = std::min(expected_, kEnoughTogether);
   while (!backlog_.empty() && !closing_ && steadyNow() < gather_until_) {
     const size_t there = accepts();
-    if (there >= expected_) return;
+    if (there >= enough) return;
     std::unique_lock lock(wake_mutex_);
-    wake_at_ = expected_ - there;
+    wake_at_ = enough - there;
     sleeping_.store(true, std::memory_order_seq_cst);
     wake_.wait_until(lock, gather_until_,
                      [this] { return submitted_.load() >= wake_at_.load() || closing_; });

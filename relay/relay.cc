@@ -66,6 +66,7 @@ void Relay::loadUsers(const Config& config) {
 Result<void> Relay::begin() {
   const Config& config = *plan_.config;
   shard_count_ = static_cast<size_t>(config.shards > 0 ? config.shards : usableCores());
+  budgets_.setShards(shard_count_);
   makeMetrics(config);
   RETURN_IF_ERROR(bindAll());
   for (size_t i = 0; i < shard_count_; ++i) {

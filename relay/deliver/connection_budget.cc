@@ -31,9 +31,10 @@ bool DestinationBudget::tryLease() {
 
 void DestinationBudget::giveBack() {
   // First promised, then free: else whoever gives it back is the first to take it again.
-  const bool told = contested() && promiseNext();
+  const auto somebody = [this] { return contested() || wished(); };
+  const bool told = somebody() && promiseNext();
   leased_.fetch_sub(1, std::memory_order_acq_rel);
-  if (!told && contested()) promiseNext();  // came to the line meanwhile
+  if (!told && somebody()) promiseNext();  // came to the line meanwhile
 }
 
 // Tells the first in line; false if there is nobody.
@@ -41,10 +42,11 @@ bool DestinationBudget::promiseNext() {
   std::pair<net::Loop*, Task> next{nullptr, nullptr};
   {
     const std::lock_guard lock(mutex_);
-    if (line_.empty()) return false;
-    next = std::move(line_.front());
-    line_.pop_front();
-    waiting_.fetch_sub(1, std::memory_order_relaxed);
+    Line& line = line_.empty() ? wishes_ : line_;
+    if (line.empty()) return false;
+    next = std::move(line.front());
+    line.pop_front();
+    (&line == &line_ ? waiting_ : wishing_).fetch_sub(1, std::memory_order_relaxed);
     promised_->fetch_add(1, std::memory_order_relaxed);
   }
   next.first->post([promised = promised_, task = std::move(next.second)]() mutable {
@@ -54,11 +56,12 @@ bool DestinationBudget::promiseNext() {
   return true;
 }
 
-void DestinationBudget::waitForLease(net::Loop& loop, Task task) {
+void DestinationBudget::waitForLease(net::Loop& loop, Claim claim, Task task) {
   {
     const std::lock_guard lock(mutex_);
-    line_.emplace_back(&loop, std::move(task));
-    waiting_.fetch_add(1, std::memory_order_relaxed);
+    const bool share = claim == Claim::Share;
+    (share ? line_ : wishes_).emplace_back(&loop, std::move(task));
+    (share ? waiting_ : wishing_).fetch_add(1, std::memory_order_relaxed);
   }
   // A lease given back between the failed tryLease() and here found an empty line.
   if (leased() < max_.load(std::memory_order_relaxed) && tryLease()) giveBack();

@@ -8,7 +8,7 @@
 namespace sluice::relay {
 namespace {
 
-constexpr double kFirstWindow = 5;  // connections before the hosts have shown themselves happy
+constexpr double kFirstWindow = 5;  // connections before strangers have shown themselves happy
 constexpr unsigned kBreaksBeforeRest = 3;              // connections that broke one after the other
 constexpr std::chrono::milliseconds kSharePeriod{50};  // at which idle connections are offered
 // A host that takes a message within this time is sent the next one behind it, up to so many,
@@ -22,6 +22,13 @@ constexpr std::chrono::seconds kYieldPatience{1};
 constexpr size_t kKeysLookedAt = 32;
 constexpr size_t kFairShare = 100;  // messages by a connection while other shards wait for one
 
+// A smart host was chosen, and its limit set, by who answers for both: all of it from the start, of
+// which each shard begins with its part.
+double firstWindow(const HopSet& hops, size_t shards) {
+  const double share = hops.limits.max_connections / static_cast<double>(shards);
+  return hops.connector->route == Route::SmartHost ? std::max(share, kFirstWindow) : kFirstWindow;
+}
+
 }  // namespace
 
 Destination::Destination(DeliveryContext& context, Settler& settler,
@@ -31,7 +38,7 @@ Destination::Destination(DeliveryContext& context, Settler& settler,
       hops_(std::move(hops)),
       parent_(parent),
       budget_(context.budgets.get(hops_->identity, hops_->limits)),
-      window_(kFirstWindow) {
+      window_(firstWindow(*hops_, context.budgets.shards())) {
   rest_.onDue([this] { parent_.onRested(*this); });
   token_.onDue([this] { wake(); });
   patience_.onDue([this] { useIdle(); });
@@ -160,22 +167,34 @@ void Destination::trustTheBusy() {
   if (!patience_.armed()) patience_.arm(context_.loop.deadlines(), kPatience);
 }
 
-bool Destination::openOne() {
-  if (!budget_->tryLease()) {
-    // With less than our share our mail would wait behind another shard's: stand in line.
-    if (sessions_.size() < fairShare() && !waiting_for_lease_) {
-      waiting_for_lease_ = true;
-      budget_->waitForLease(context_.loop, [this, alive = std::weak_ptr<char>(alive_),
-                                            line = std::weak_ptr<DestinationBudget>(budget_)] {
+// Told once when a connection can be had; then again only if it was asked for again.
+void Destination::claimLease() {
+  // With less than our share our mail would wait behind another shard's.
+  const auto claim = sessions_.size() < fairShare() ? DestinationBudget::Claim::Share
+                                                    : DestinationBudget::Claim::BeyondShare;
+  bool DestinationClaims::*const mine = claim == DestinationBudget::Claim::Share
+                                            ? &DestinationClaims::share
+                                            : &DestinationClaims::beyond_share;
+  if (claims_.*mine) return;
+  claims_.*mine = true;
+  budget_->waitForLease(
+      context_.loop, claim,
+      [this, mine, alive = std::weak_ptr<char>(alive_),
+       line = std::weak_ptr<DestinationBudget>(budget_)] {
         if (!alive.expired()) {
-          waiting_for_lease_ = false;
+          claims_.*mine = false;
           wake();
         }
         // One that we do not want any more is the next one's.
         const auto budget = line.lock();
-        if (budget && budget->contested() && budget->tryLease()) budget->giveBack();
+        if (budget && (budget->contested() || budget->wished()) && budget->tryLease())
+          budget->giveBack();
       });
-    }
+}
+
+bool Destination::openOne() {
+  if (!budget_->tryLease()) {
+    claimLease();
     return false;
   }
   sessions_.push_back(
@@ -248,14 +267,17 @@ void Destination::onSessionIdle(ClientSession& session) {
   if (!share_.armed()) share_.arm(context_.loop.deadlines(), kSharePeriod);
 }
 
-// Other shards may have come to wait for one of the connections that idle here.
+// Other shards may have come to wait for connections that idle here: who has less than his share
+// gets one in any case; where we have no work at all, half of them go to who has more than his.
 void Destination::shareIdle() {
   if (idle_.empty()) return;
-  if (budget_->contested()) {
-    ClientSession* session = idle_.front();
-    idle_.erase(idle_.begin());
-    session->quit();
-  }
+  const bool workless = ready_keys_.empty() && idle_.size() == sessions_.size();
+  size_t given = budget_->contested() ? 1 : 0;
+  if (workless && budget_->wished()) given = (idle_.size() + 1) / 2;
+  const std::vector<ClientSession*> leaving(idle_.begin(),
+                                            idle_.begin() + static_cast<std::ptrdiff_t>(given));
+  idle_.erase(idle_.begin(), idle_.begin() + static_cast<std::ptrdiff_t>(given));
+  for (ClientSession* session : leaving) session->quit();
   if (!idle_.empty()) share_.arm(context_.loop.deadlines(), kSharePeriod);
 }
 
@@ -391,7 +413,7 @@ void Destination::abortAll(const Error& why) {
 std::string Destination::stateName() const {
   if (resting()) return "resting";
   if (token_.armed()) return "limited";
-  if (sessions_.empty()) return waiting_for_lease_ ? "limited" : "idle";
+  if (sessions_.empty()) return claims_.share ? "limited" : "idle";
   if (sessions_.size() == connecting_) return "connecting";
   return idle_.size() == sessions_.size() ? "idle" : "delivering";
 }

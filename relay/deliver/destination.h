@@ -83,6 +83,7 @@ class Destination final : private ClientSession::Owner {
   void topUp();
   void shareIdle();
   bool openOne();
+  void claimLease();
   size_t backlog() const;
   size_t connectionsWorth(size_t waiting) const;
   void trustTheBusy();
@@ -115,7 +116,11 @@ class Destination final : private ClientSession::Owner {
   SteadyTime yielding_since_{};
   const ClientSession* yielding_ = nullptr;  // goes to another shard when it is done; one at a time
   bool draining_ = false;
-  bool waiting_for_lease_ = false;
+  // We stand in the budget's line.
+  struct DestinationClaims {
+    bool share = false;
+    bool beyond_share = false;
+  } claims_;
   bool impatient_ = false;  // what waits has waited for busy connections long enough
   std::string last_reply_;
   std::string rest_reason_;

@@ -43,7 +43,7 @@ TEST(DestinationBudget, TellsTheNextInLineWhenALeaseComesBack) {
   ASSERT_TRUE(budget.tryLease());
   ASSERT_FALSE(budget.tryLease());
   bool told = false;
-  budget.waitForLease(*loop, [&] {
+  budget.waitForLease(*loop, DestinationBudget::Claim::Share, [&] {
     told = budget.tryLease();
     loop->stop();
   });
@@ -54,12 +54,36 @@ TEST(DestinationBudget, TellsTheNextInLineWhenALeaseComesBack) {
   EXPECT_FALSE(budget.contested());
 }
 
+TEST(DestinationBudget, ServesWishesBehindAllWhoLackTheirShare) {
+  auto loop = std::move(*net::Loop::create());
+  DestinationBudget budget(1, Rate{});
+  ASSERT_TRUE(budget.tryLease());
+  std::string told;
+  const auto told_of = [&](char who) {
+    return [&, who] {
+      told.push_back(who);
+      if (budget.tryLease()) budget.giveBack();
+      if (told.size() == 3) loop->stop();
+    };
+  };
+  using Claim = DestinationBudget::Claim;
+  budget.waitForLease(*loop, Claim::BeyondShare, told_of('w'));
+  EXPECT_TRUE(budget.wished());
+  EXPECT_FALSE(budget.contested());
+  budget.waitForLease(*loop, Claim::Share, told_of('a'));
+  budget.waitForLease(*loop, Claim::Share, told_of('b'));
+  loop->post([&] { budget.giveBack(); });
+  loop->run();
+  EXPECT_EQ(told, "abw");
+  EXPECT_FALSE(budget.wished());
+}
+
 TEST(DestinationBudget, TellsAtOnceWhenTheLeaseCameBackBeforeTheWait) {
   auto loop = std::move(*net::Loop::create());
   DestinationBudget budget(1, Rate{});
   bool told = false;
   loop->post([&] {
-    budget.waitForLease(*loop, [&] {
+    budget.waitForLease(*loop, DestinationBudget::Claim::Share, [&] {
       told = true;
       loop->stop();
     });

@@ -69,7 +69,12 @@ Result<AddressAnswer> combineFamilies(const RecordSet* v6, const RecordSet* v4, 
     static const std::vector<IpAddress> kNone;
     answer.addresses =
         inTurn(v6 != nullptr ? v6->addresses : kNone, v4 != nullptr ? v4->addresses : kNone);
-    answer.secure = v6 != nullptr && v4 != nullptr && v6->authentic && v4->authentic;
+    answer.secure = true;
+    for (const RecordSet* set : {v4, v6}) {
+      if (!is(set, Outcome::Found)) continue;
+      answer.secure = answer.secure && set->authentic;
+      answer.canonical = set->canonical;
+    }
     answer.valid_until = std::min(v6 != nullptr ? v6->valid_until : now + kFailureTtl,
                                   v4 != nullptr ? v4->valid_until : now + kFailureTtl);
     return answer;

@@ -97,6 +97,7 @@ void RecordFetcher::follow(Fetch& fetch, const DnsMessage& message) {
   }
   RecordSet set = recordSetOf(message, chain, fetch.type, loop_.now());
   set.authentic = trust_ad_ && fetch.authentic;
+  if (fetch.aliases > 0) set.canonical = std::move(chain.end);
   finish(fetch, std::move(set));
 }
 

@@ -10,7 +10,7 @@ using std::chrono::seconds;
 
 constexpr size_t kMaxTextBytes = 32 * 1024;  // of all TXT records of one name
 constexpr size_t kMaxTlsaRecords = 32;
-constexpr uint8_t kMaxTlsaBytes = 255;  // longer than any digest; whole certificates are not used
+constexpr size_t kMaxTlsaBytes = 4096;  // of one record, which may hold a whole certificate
 
 // RFC 5321 §5.1 and RFC 7505. Names that are no host names are dropped: they cannot be connected
 // to. If none is left the domain is misconfigured, which may be mended: a failure, not "no data".
@@ -51,16 +51,16 @@ void takeTexts(const AliasChain& chain, RecordSet& set) {
   }
 }
 
-// RFC 6698 §2.1.
+// RFC 6698 §2.1. One that is too long stays as one without data, which nobody can use: that there
+// are records says something, too.
 void takeTlsa(const AliasChain& chain, RecordSet& set) {
   for (const DnsRecord* record : chain.records) {
     if (set.tlsa.size() == kMaxTlsaRecords) break;
     const std::string& data = record->data;
-    if (data.size() > 3 + size_t{kMaxTlsaBytes}) continue;
     set.tlsa.push_back({.usage = static_cast<uint8_t>(data[0]),
                         .selector = static_cast<uint8_t>(data[1]),
                         .matching = static_cast<uint8_t>(data[2]),
-                        .data = data.substr(3)});
+                        .data = data.size() <= 3 + kMaxTlsaBytes ? data.substr(3) : ""});
   }
 }
 
@@ -84,7 +84,8 @@ void takeRecords(const AliasChain& chain, DnsType type, RecordSet& set) {
 }  // namespace
 
 size_t RecordSet::bytes() const {
-  size_t bytes = sizeof(RecordSet) + why.capacity() + addresses.capacity() * sizeof(IpAddress);
+  size_t bytes = sizeof(RecordSet) + why.capacity() + canonical.capacity() +
+                 addresses.capacity() * sizeof(IpAddress);
   for (const MxHost& host : mx_hosts) bytes += sizeof(MxHost) + host.name.capacity();
   for (const std::string& text : texts) bytes += sizeof(text) + text.capacity();
   for (const TlsaRecord& record : tlsa) bytes += sizeof(record) + record.data.capacity();

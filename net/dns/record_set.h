@@ -33,6 +33,7 @@ struct RecordSet {
   std::vector<std::string> texts;    // TXT
   std::vector<TlsaRecord> tlsa;
   bool authentic = false;  // every answer on the way bore the AD bit
+  std::string canonical;   // where aliases led; empty if there were none
   SteadyTime valid_until{};
 
   size_t bytes() const;  // of memory, nearly

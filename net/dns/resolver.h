@@ -16,6 +16,7 @@
 #include "net/base/unique_function.h"
 #include "net/dns/dns_metrics.h"
 #include "net/loop.h"
+#include "net/tls/tlsa_record.h"
 
 namespace sluice::net {
 
@@ -47,21 +48,15 @@ struct MxAnswer {
 
 struct AddressAnswer {
   std::vector<IpAddress> addresses;  // IPv6 and IPv4 in turn, at most kMaxAddresses
-  bool secure = false;               // both families' answers were validated
+  // All that led to these addresses was validated. A family that has none, or whose answer did not
+  // come, changes nothing: who can only hold an answer back must not decide what is believed.
+  bool secure = false;
+  std::string canonical;  // where aliases (CNAME) lead; empty if the name is none
   SteadyTime valid_until{};
 };
 
-// RFC 6698 section 2.1.
-struct TlsaRecord {
-  uint8_t usage = 0;
-  uint8_t selector = 0;
-  uint8_t matching = 0;
-  std::string data;  // bytes
-  bool operator==(const TlsaRecord&) const = default;
-};
-
 struct TlsaAnswer {
-  std::vector<TlsaRecord> records;
+  std::vector<TlsaRecord> records;  // also those that nobody can use
   bool secure = false;
   SteadyTime valid_until{};
 };

@@ -14,17 +14,34 @@
 namespace sluice::net {
 namespace {
 
-// Where a connection keeps the name under which its sessions are cached.
+// What a connection keeps of its peer.
+struct KnownPeer {
+  std::string cache_name;  // under which its sessions are kept
+  std::shared_ptr<const DanePolicy> dane;
+  bool looked_at = false;
+  PeerFault fault = PeerFault::None;  // by DANE
+};
+
 int peerIndex() {
   static const int index = SSL_get_ex_new_index(
       0, nullptr, nullptr, nullptr, [](void*, void* peer, CRYPTO_EX_DATA*, int, long, void*) {
-        delete static_cast<std::string*>(peer);
+        delete static_cast<KnownPeer*>(peer);
       });
   return index;
 }
 
+KnownPeer* knownPeer(const SSL& connection) {
+  return static_cast<KnownPeer*>(SSL_get_ex_data(&connection, peerIndex()));
+}
+
+bool byDane(const TlsPeer& peer) { return peer.dane && peer.dane->usable(); }
+
+// A session proves what was demanded when it began, so it is resumed under that demand only.
 std::string cacheName(const TlsPeer& peer) {
-  return peer.host + ":" + std::to_string(peer.port) + (peer.verify ? " verified" : "");
+  std::string name = peer.host + ":" + std::to_string(peer.port);
+  if (byDane(peer)) return name + " dane " + peer.dane->fingerprint();
+  if (peer.only_look) return name + " looked at";
+  return peer.verify ? name + " verified" : name;
 }
 
 // RFC 9325 section 4.5: no shorter RSA keys anywhere in the chain.
@@ -39,11 +56,19 @@ int onCertificate(int good, X509_STORE_CTX* chain) {
 }
 
 bool demandName(SSL* connection, const TlsPeer& peer, bool is_address) {
-  SSL_set_verify(connection, SSL_VERIFY_PEER, onCertificate);
+  SSL_set_verify(connection, peer.only_look ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, onCertificate);
   X509_VERIFY_PARAM* demand = SSL_get0_param(connection);
   X509_VERIFY_PARAM_set_hostflags(demand, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
   if (is_address) return X509_VERIFY_PARAM_set1_ip_asc(demand, peer.host.c_str()) == 1;
   return X509_VERIFY_PARAM_set1_host(demand, peer.host.data(), peer.host.size()) == 1;
+}
+
+ssl_verify_result_t onDaneCertificate(SSL* connection, uint8_t* alert) {
+  KnownPeer& peer = *knownPeer(*connection);
+  peer.fault = peer.dane->check(*connection);
+  if (peer.fault == PeerFault::None) return ssl_verify_ok;
+  *alert = SSL_AD_BAD_CERTIFICATE;
+  return ssl_verify_invalid;
 }
 
 }  // namespace
@@ -51,9 +76,9 @@ bool demandName(SSL* connection, const TlsPeer& peer, bool is_address) {
 struct TlsClientContext::Callbacks {
   static int onSession(SSL* connection, SSL_SESSION* session) {
     auto* self = static_cast<TlsClientContext*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(connection)));
-    const auto* peer = static_cast<std::string*>(SSL_get_ex_data(connection, peerIndex()));
+    const KnownPeer* peer = knownPeer(*connection);
     if (peer == nullptr) return 0;
-    self->sessions_.put(*peer, SslSessionHandle(session));
+    self->sessions_.put(peer->cache_name, SslSessionHandle(session));
     return 1;  // the session is ours now
   }
 };
@@ -94,14 +119,40 @@ Result<SslHandle> TlsClientContext::newConnection(const TlsPeer& peer) {
   SSL_set_connect_state(raw);
   // RFC 6066 section 3: an address is no server name.
   const bool is_address = IpAddress::parse(peer.host).has_value();
+  const bool look = (peer.verify || peer.only_look) && !byDane(peer);
   if ((!is_address && SSL_set_tlsext_host_name(raw, peer.host.c_str()) != 1) ||
-      (peer.verify && !demandName(raw, peer, is_address))) {
+      (look && !demandName(raw, peer, is_address))) {
     return fail(Errc::InvalidArgument, takeTlsError(nullptr, "no name for TLS: ") + peer.host);
   }
-  const std::string name = cacheName(peer);
-  SSL_set_ex_data(raw, peerIndex(), new std::string(name));
+  if (byDane(peer)) SSL_set_custom_verify(raw, SSL_VERIFY_PEER, onDaneCertificate);
+  auto known = std::make_unique<KnownPeer>(KnownPeer{cacheName(peer), peer.dane, look});
+  const std::string name = known->cache_name;
+  SSL_set_ex_data(raw, peerIndex(), known.release());
   if (const SslSessionHandle earlier = sessions_.take(name)) SSL_set_session(raw, earlier.get());
   return connection;
+}
+
+PeerFault TlsClientContext::daneFaultOf(const ssl_st& connection) {
+  const KnownPeer* peer = knownPeer(connection);
+  return peer != nullptr ? peer->fault : PeerFault::None;
+}
+
+PeerFault TlsClientContext::faultOf(const ssl_st& connection) {
+  const KnownPeer* peer = knownPeer(connection);
+  if (peer == nullptr) return PeerFault::None;
+  if (peer->fault != PeerFault::None || !peer->looked_at) return peer->fault;
+  switch (SSL_get_verify_result(&connection)) {
+    case X509_V_OK:
+      return PeerFault::None;
+    case X509_V_ERR_CERT_HAS_EXPIRED:
+    case X509_V_ERR_CERT_NOT_YET_VALID:
+      return PeerFault::Expired;
+    case X509_V_ERR_HOSTNAME_MISMATCH:
+    case X509_V_ERR_IP_ADDRESS_MISMATCH:
+      return PeerFault::WrongName;
+    default:
+      return PeerFault::Untrusted;
+  }
 }
 
 }  // namespace sluice::net

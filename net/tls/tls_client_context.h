@@ -9,6 +9,8 @@
 #include <string>
 
 #include "net/base/result.h"
+#include "net/tls/dane.h"
+#include "net/tls/peer_fault.h"
 #include "net/tls/tls_handles.h"
 #include "net/tls/tls_identity.h"
 #include "net/tls/tls_session_cache.h"
@@ -22,6 +24,11 @@ struct TlsPeer {
   // Its certificate must be of a CA that we know and bear the name (RFC 9525: among its DNS names,
   // a wildcard for one label, never the common name). Else any certificate will do.
   bool verify = false;
+  // Looked at as `verify` demands, and taken whatever it is: faultOf() tells.
+  bool only_look = false;
+  // If it has a usable record, the certificate must be one that it names, and `verify` is of no
+  // matter.
+  std::shared_ptr<const DanePolicy> dane;
 };
 
 class TlsClientContext {
@@ -38,6 +45,10 @@ class TlsClientContext {
   // The session that `connection`, one of ours, resumed may be resumed again, if its version
   // allows.
   static void keepResumed(ssl_st& connection);
+  // What is wrong with the certificate of the server of `connection`, one of ours, where TlsPeer
+  // asked for a look at it.
+  static PeerFault faultOf(const ssl_st& connection);
+  static PeerFault daneFaultOf(const ssl_st& connection);  // by TLSA records only
 
  private:
   struct Callbacks;

@@ -31,6 +31,13 @@ char* recordBuffer() {
   return buffer.get();
 }
 
+std::string handshakeError(const SSL& connection) {
+  std::string said = takeTlsError(&connection, "it failed");
+  const PeerFault by_dane = TlsClientContext::daneFaultOf(connection);
+  if (by_dane == PeerFault::None) return said;
+  return "the certificate is not to be trusted: " + std::string(toString(by_dane));
+}
+
 }  // namespace
 
 // A BIO between BoringSSL and the stream below: reads from `input_`, writes at once.
@@ -157,7 +164,7 @@ void TlsStream::shakeHands() {
     return;
   }
   if (SSL_get_error(connection, result) == SSL_ERROR_WANT_READ) return below_->flush();
-  endWith({Errc::TlsFailed, "TLS handshake: " + takeTlsError(connection, "it failed")});
+  endWith({Errc::TlsFailed, "TLS handshake: " + handshakeError(*connection)});
 }
 
 void TlsStream::learnWhatWasAgreed() {

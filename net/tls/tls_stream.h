@@ -37,6 +37,8 @@ class TlsStream final : public Stream, private Stream::Handler {
   std::string_view version() const { return version_; }  // "TLSv1.3"
   std::string_view cipher() const { return cipher_; }    // "TLS_AES_128_GCM_SHA256"
   bool resumed() const { return resumed_; }
+  // A client's, also when the handshake has failed: what is wrong with the server's certificate.
+  PeerFault peerFault() const { return TlsClientContext::faultOf(*connection_); }
   // A server's: the client has a certificate of the client CA.
   bool trustedClient() const { return trusted_client_; }
 

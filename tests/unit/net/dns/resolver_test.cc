@@ -212,6 +212,60 @@ TEST_F(ResolverTest, CallsAnswersSecureOnlyIfAllOfTheWayIs) {
   EXPECT_TRUE(mx("b.test")->secure);
 }
 
+// Who can only hold back or spoil the other family's answer must not decide what is believed.
+TEST_F(ResolverTest, CallsAddressesSecureWhateverBecomesOfTheOtherFamily) {
+  options_.trust_ad = true;
+  const auto validated = [](const FakeQuery& query) {
+    return Answer(query).address("192.0.2.1").authentic();
+  };
+  server_.on("bogus.test", DnsType::A, validated);
+  server_.on("bogus.test", DnsType::Aaaa,
+             [](const FakeQuery& query) { return Answer(query).rcode(DnsRcode::ServFail); });
+  server_.on("v4.test", DnsType::A, validated);
+  server_.on("v4.test", DnsType::Aaaa, noData);
+  server_.on("mixed.test", DnsType::A, validated);
+  server_.on("mixed.test", DnsType::Aaaa,
+             [](const FakeQuery& query) { return Answer(query).address("2001:db8::1"); });
+  EXPECT_TRUE(addresses("bogus.test")->secure);
+  EXPECT_TRUE(addresses("v4.test")->secure);
+  EXPECT_FALSE(addresses("mixed.test")->secure);
+}
+
+TEST_F(ResolverTest, TellsWhereTheAliasesOfAHostEnd) {
+  server_.on("alias.test", DnsType::A, [](const FakeQuery& query) {
+    return Answer(query).alias("alias.test", "end.test").addressOf("end.test", "192.0.2.1");
+  });
+  server_.on("alias.test", DnsType::Aaaa, noData);
+  server_.on("end.test", DnsType::A,
+             [](const FakeQuery& query) { return Answer(query).address("192.0.2.1"); });
+  server_.on("end.test", DnsType::Aaaa, noData);
+  EXPECT_EQ(addresses("alias.test")->canonical, "end.test");
+  EXPECT_EQ(addresses("end.test")->canonical, "");
+}
+
+// That there is a record says something, even if nobody can use it.
+TEST_F(ResolverTest, KeepsTlsaRecordsOfAnyLength) {
+  const auto of_bytes = [](size_t bytes) {
+    return [bytes](const FakeQuery& query) {
+      return Answer(query).record(query.name, DnsType::Tlsa, 300,
+                                  std::string("\3\0\0", 3) + std::string(bytes, 'c'));
+    };
+  };
+  server_.on("_25._tcp.long.test", DnsType::Tlsa, of_bytes(2000));
+  server_.on("_25._tcp.huge.test", DnsType::Tlsa, of_bytes(30'000));
+  const auto lengths = [this](const std::string& name) {
+    std::optional<Result<TlsaAnswer>> result;
+    const auto lookup =
+        resolver().tlsa(name, [&](Result<TlsaAnswer> answer) { result = std::move(answer); });
+    runUntil([&] { return result.has_value(); });
+    std::vector<size_t> all;
+    for (const TlsaRecord& record : (*result)->records) all.push_back(record.data.size());
+    return all;
+  };
+  EXPECT_THAT(lengths("_25._tcp.long.test"), ElementsAre(2000u));
+  EXPECT_THAT(lengths("_25._tcp.huge.test"), ElementsAre(0u));
+}
+
 TEST_F(ResolverTest, AsksTheNextServerWhenOneFails) {
   giveUpSoon();
   FakeNameServer broken;

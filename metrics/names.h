@@ -168,6 +168,12 @@ inline constexpr Metric kTlsSessions{"sluice_tls_sessions_total",
                                      {"direction", "version", "resumed"},
                                      "TLS handshakes completed.",
                                      "None towards destinations that used to offer TLS."};
+inline constexpr Metric kTlsPolicies{
+    "sluice_tls_policies_total",
+    Type::Counter,
+    {"connector", "policy", "result"},
+    "Connections to hosts with a published TLS policy (dane, mta-sts) that was kept or failed.",
+    "failed rises: a destination's certificate or records are wrong, or somebody listens."};
 inline constexpr Metric kCertificateExpiry{
     "sluice_certificate_expiry_seconds",
     Type::Gauge,
@@ -253,6 +259,7 @@ inline constexpr const Metric* kAllMetrics[] = {
     &names::kDiskFree,
     &names::kDnsSeconds,
     &names::kTlsSessions,
+    &names::kTlsPolicies,
     &names::kCertificateExpiry,
     &names::kDestinationRecipients,
     &names::kDestinationOldest,

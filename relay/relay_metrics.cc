@@ -83,6 +83,17 @@ void Relay::registerSendConnectors() {
         registry_, "out",
         ofAll<net::TlsMetrics>(
             shard_metrics_, [&](const ShardMetrics& shard) -> auto& { return at(shard).tls; }));
+    for (size_t policy = 0; policy < ConnectorMetrics::kPolicies.size(); ++policy) {
+      for (size_t kept = 0; kept < ConnectorMetrics::kPolicyResults.size(); ++kept) {
+        registry_.addCounter(names::kTlsPolicies,
+                             {name, std::string(ConnectorMetrics::kPolicies[policy]),
+                              std::string(ConnectorMetrics::kPolicyResults[kept])},
+                             ofAll<Counter>(
+                                 shard_metrics_, [&](const ShardMetrics& shard) -> auto& {
+                                   return at(shard).policies[policy][kept];
+                                 }));
+      }
+    }
     registry_.addHistogram(names::kDeliveryDelay, {name},
                            ofAll<Histogram>(
                                shard_metrics_, [&](const ShardMetrics& shard) -> auto& {

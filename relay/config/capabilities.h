@@ -12,7 +12,7 @@ struct Capabilities {
   bool proxy_protocol = false;  // PROXY v1, v2
   bool xclient = false;
   bool send_tls = true;  // STARTTLS, verified names
-  bool dane = false;
+  bool dane = true;
   bool mta_sts = false;
   bool send_auth = true;  // credentials for smart hosts
   bool dkim = true;

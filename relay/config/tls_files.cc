@@ -81,9 +81,12 @@ LoadedTls<net::TlsClientContext> loadClientTls(const SendConfig& connector, bool
 }
 
 bool verifiesNames(const Config& config, const SendConfig& connector) {
-  return connector.limits.tls == SendTls::Verify ||
+  const auto verifies = [](SendTls tls) {
+    return tls == SendTls::Verify || tls == SendTls::MtaSts;
+  };
+  return verifies(connector.limits.tls) ||
          std::any_of(config.destination.begin(), config.destination.end(),
-                     [](const DestinationConfig& one) { return one.tls == SendTls::Verify; });
+                     [&](const DestinationConfig& one) { return one.tls && verifies(*one.tls); });
 }
 
 std::string tlsFilesState(const Config& config) {

@@ -75,6 +75,7 @@ void ClientSession::nextHost() {
   }
   host_ = hosts_[next_host_++];
   next_address_ = 0;
+  dane_.reset();
   if (!host_.literal.empty()) {
     addresses_ = host_.literal;
     return nextAddress();
@@ -96,7 +97,10 @@ void ClientSession::onAddresses(Result<net::AddressAnswer> answer) {
     return nextHost();
   }
   addresses_ = std::move(answer->addresses);
-  nextAddress();
+  if (!mayHaveTlsa(*answer)) return nextAddress();
+  std::vector<std::string> bases{host_.name};
+  if (!answer->canonical.empty()) bases.push_back(std::move(answer->canonical));
+  askForTlsa(std::move(bases));
 }
 
 bool ClientSession::isOwnListener(const Endpoint& to) const {
@@ -134,6 +138,7 @@ bool ClientSession::mayConnect(const Endpoint& to) {
 }
 
 void ClientSession::nextAddress() {
+  if (!mayUseHost()) return nextHost();
   while (next_address_ < addresses_.size() && addresses_tried_ < kMaxAddressesTried) {
     endpoint_ = {addresses_[next_address_++], host_.port};
     if (!mayConnect(endpoint_)) continue;
@@ -169,6 +174,7 @@ void ClientSession::onConnected(Result<std::unique_ptr<net::TcpStream>> stream) 
 void ClientSession::hostFailed(Error why) {
   // What the host lacks for one policy is no fault in the eyes of another.
   const bool of_policy = why.code == Errc::TlsFailed || why.code == Errc::TlsMissing;
+  if (of_policy) onPolicyBroken(why);
   if (why.code != Errc::LoopsToUs && !of_policy) {
     context_.health.failed(endpoint_, context_.loop.now(), hops_->limits.host_backoff,
                            context_.config->queue.retry_first);
@@ -450,6 +456,7 @@ void ClientSession::end(const std::optional<Error>& failure) {
   state_ = State::Ended;
   deadline_.cancel();
   lookup_.reset();
+  tlsa_lookup_.reset();
   if (failure && was_open_) judgePipelining(*failure);
   if (protocol_) protocol_->abandon();
   // A host that failed us is not waited for, whatever it still sends.

@@ -60,8 +60,8 @@ class ClientSession final : private net::Stream::Handler, private smtp::ClientPr
   bool waitsLong() const;
   const std::string& hostName() const { return host_.name; }
   const Endpoint& endpoint() const { return endpoint_; }
-  // "TLSv1.3", or empty.
-  std::string_view tlsVersion() const { return tls_ ? tls_->version() : std::string_view(); }
+  // "TLSv1.3", or empty; with the published policy that it kept, "TLSv1.3 dane".
+  std::string tlsText() const;
   bool passesDsn() const { return protocol_ && protocol_->offer().dsn; }
 
  private:
@@ -110,10 +110,17 @@ class ClientSession final : private net::Stream::Handler, private smtp::ClientPr
   void offLoop(Work work, void (ClientSession::*then)(Value));
 
   // TLS: client_session_tls.cc.
+  bool mayHaveTlsa(const net::AddressAnswer& answer) const;
+  void askForTlsa(std::vector<std::string> bases);
+  void onTlsa(Result<net::TlsaAnswer> answer);
+  TlsDemand demandOf(const HopHost& host) const;
+  bool mayUseHost();
   void beginProtocol();
   void secure();
   void onSecured();
   void onTlsFailed(const Error& why);
+  void countPolicy(bool kept);
+  void onPolicyBroken(Error& why);
 
   void afterActivity();
   void watch();
@@ -142,6 +149,10 @@ class ClientSession final : private net::Stream::Handler, private smtp::ClientPr
   std::unique_ptr<net::TcpConnector> connector_;
   std::unique_ptr<net::Stream> stream_;
   net::TlsStream* tls_ = nullptr;  // stream_, once it is one
+  std::unique_ptr<net::Lookup> tlsa_lookup_;
+  std::vector<std::string> tlsa_bases_;  // names whose TLSA records are still to be asked for
+  size_t tlsa_turn_ = 0;                 // which of the questions is the latest
+  std::shared_ptr<const net::DanePolicy> dane_;  // of the host
   TlsDemand demand_;
   bool again_in_clear_ = false;  // the same address once more
   std::unique_ptr<smtp::ClientProtocol> protocol_;

@@ -26,8 +26,73 @@ smtp::StartTls starttlsFor(TlsDemand::When when) {
 
 }  // namespace
 
+// --- What the host has published -----------------------------------------------------------------
+
+// RFC 7672 section 2.2.2: of a host whose addresses were not validated nobody asks for TLSA
+// records, since name servers of domains without DNSSEC often fail at it. Nor where others than the
+// domain may have named the host (section 2.2.1).
+bool ClientSession::mayHaveTlsa(const net::AddressAnswer& answer) const {
+  return hops_->secure && answer.secure && asksForDane(hops_->limits.tls);
+}
+
+// The last of `bases` first: RFC 7672 section 2.2.3 prefers the name where aliases end.
+void ClientSession::askForTlsa(std::vector<std::string> bases) {
+  tlsa_bases_ = std::move(bases);
+  const size_t turn = ++tlsa_turn_;
+  auto lookup =
+      context_.resolver.tlsa(fmt::format("_{}._tcp.{}", host_.port, tlsa_bases_.back()),
+                             [this](Result<net::TlsaAnswer> answer) { onTlsa(std::move(answer)); });
+  // The answer may have come from within the call, and led to the next question.
+  if (turn == tlsa_turn_) tlsa_lookup_ = std::move(lookup);
+}
+
+void ClientSession::onTlsa(Result<net::TlsaAnswer> answer) {
+  const std::string base = std::move(tlsa_bases_.back());
+  tlsa_bases_.pop_back();
+  if (!answer && answer.error().code != Errc::NoData && answer.error().code != Errc::NoDomain) {
+    // RFC 7672 section 2.1: without an answer there is no telling what a lie would hide.
+    noteFailure(
+        {Errc::DnsFailed,
+         fmt::format("{}: not used, its TLSA records cannot be had or were tampered with: {}",
+                     host_.name, answer.error().detail)});
+    return nextHost();
+  }
+  if (answer && answer->secure) {
+    // Section 3.2.2; the domain itself counts where the host is its own.
+    std::vector<std::string> names{base};
+    if (base.ends_with("." + hops_->domain)) names.push_back(hops_->domain);
+    dane_ = net::DanePolicy::of(answer->records, std::move(names));
+    return nextAddress();
+  }
+  if (!tlsa_bases_.empty()) return askForTlsa(std::move(tlsa_bases_));
+  nextAddress();
+}
+
+TlsDemand ClientSession::demandOf(const HopHost& host) const {
+  const PublishedTls published{
+      dane_, hops_->policy ? hops_->policy->mode : DomainTlsPolicy::Mode::None, host.covered};
+  return tlsDemand(hops_->limits.tls, hops_->connector->route, host.port, published);
+}
+
+bool ClientSession::mayUseHost() {
+  if (!demandOf(host_).excluded) return true;
+  noteFailure(
+      {Errc::TlsFailed, fmt::format("{}: not used, the MTA-STS policy of {} does not name it",
+                                    host_.name, hops_->domain)});
+  return false;
+}
+
+std::string ClientSession::tlsText() const {
+  if (!tls_) return {};
+  std::string text(tls_->version());
+  if (const auto kept = toString(demand_.basis); !kept.empty()) text.append(" ").append(kept);
+  return text;
+}
+
+// --- The connection ------------------------------------------------------------------------------
+
 void ClientSession::beginProtocol() {
-  demand_ = tlsDemand(hops_->limits.tls, hops_->connector->route, endpoint_.port);
+  demand_ = demandOf(host_);
   if (demand_.may_fall_back && context_.plain_hosts.contains(endpoint_, context_.loop.now())) {
     demand_ = {};
   }
@@ -50,9 +115,10 @@ void ClientSession::secure() {
   if (known == context_.tls->end()) {  // a reload has taken the connector away
     return onTlsFailed({Errc::Cancelled, "the connector is gone"});
   }
-  auto stream =
-      net::TlsStream::client(context_.loop, std::move(stream_), known->second,
-                             {host_.name, endpoint_.port, demand_.verify}, [this] { onSecured(); });
+  const net::TlsPeer peer{dane_ ? dane_->base() : host_.name, endpoint_.port, demand_.verify,
+                          demand_.only_look, dane_};
+  auto stream = net::TlsStream::client(context_.loop, std::move(stream_), known->second, peer,
+                                       [this] { onSecured(); });
   if (!stream) return onTlsFailed(stream.error());
   tls_ = stream->get();
   stream_ = std::move(*stream);
@@ -63,8 +129,39 @@ void ClientSession::onSecured() {
   state_ = State::Greeting;
   watched_ = 0;
   context_.metricsOf(hops_->connector->name).tls.count(*tls_);
+  countPolicy(true);
   protocol_->tlsStarted();
   afterActivity();
+}
+
+// Whether the policy that the host, or its domain, has published was kept.
+void ClientSession::countPolicy(bool kept) {
+  ConnectorMetrics& metrics = context_.metricsOf(hops_->connector->name);
+  switch (demand_.basis) {
+    case TlsDemand::Basis::Configuration:
+      return;
+    case TlsDemand::Basis::Dane:
+    case TlsDemand::Basis::DaneUnusable:
+      return metrics.policies[0][kept ? 0 : 1].add();
+    case TlsDemand::Basis::MtaSts:
+      return metrics.policies[1][kept ? 0 : 1].add();
+  }
+}
+
+// `why` says which published policy made a demand of it.
+void ClientSession::onPolicyBroken(Error& why) {
+  countPolicy(false);
+  switch (demand_.basis) {
+    case TlsDemand::Basis::Configuration:
+      return;
+    case TlsDemand::Basis::Dane:
+    case TlsDemand::Basis::DaneUnusable:
+      why.detail += " (demanded by the host's TLSA records: DANE)";
+      return;
+    case TlsDemand::Basis::MtaSts:
+      why.detail += fmt::format(" (demanded by the MTA-STS policy of {})", hops_->domain);
+      return;
+  }
 }
 
 void ClientSession::onTlsFailed(const Error& why) {

@@ -55,6 +55,7 @@ struct DeliveryContext {
   using TlsContexts = std::map<std::string, std::shared_ptr<net::TlsClientContext>>;
   std::shared_ptr<const TlsContexts> tls;
   PlainHosts plain_hosts;
+  TlsPolicySource* tls_policies = nullptr;  // MTA-STS; outlives delivery
 
   void count(const std::string& destination, size_t result) {
     const auto found = results.find(destination);

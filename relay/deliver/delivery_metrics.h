@@ -1,9 +1,11 @@
 // What delivery counts, a struct a shard and connector; names and meanings are metrics/names.h's.
 #pragma once
 
+#include <array>
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "metrics/buckets.h"
 #include "metrics/cells.h"
@@ -20,6 +22,10 @@ struct ConnectorMetrics {
   metrics::Counter ambiguous;
   metrics::Gauge connections;
   net::TlsMetrics tls;
+  // policies[policy][result]: of connections to hosts that publish one.
+  static constexpr std::array<std::string_view, 2> kPolicies{"dane", "mta-sts"};
+  static constexpr std::array<std::string_view, 2> kPolicyResults{"kept", "failed"};
+  std::array<std::array<metrics::Counter, kPolicyResults.size()>, kPolicies.size()> policies;
   metrics::Histogram delay_seconds{metrics::kDeliverySeconds};
 };
 

@@ -288,7 +288,7 @@ AttemptPlace Destination::place(const ClientSession* session) const {
   if (session) {
     place.mx = session->hostName();
     place.address = session->endpoint().toString();
-    place.tls = session->tlsVersion();
+    place.tls = session->tlsText();
     place.passes_dsn = session->passesDsn();
   }
   return place;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <random>
+#include <set>
 
 #include "net/smtp/path.h"
 #include "relay/route/destination_name.h"
@@ -20,6 +21,27 @@ HopHost hopOf(const SmartHost& host) {
   HopHost hop{host.host, host.port, {}};
   if (auto address = IpAddress::parse(host.host)) hop.literal = {*address};
   return hop;
+}
+
+// What demands more of TLS must not share connections with what demands less: an end of the
+// identity, empty where the demand is the connector's own and nothing that is published can change
+// it.
+std::string tlsMark(const HopSet& hops) {
+  std::string mark;
+  if (hops.limits.tls != hops.connector->limits.tls) {
+    mark += fmt::format(" tls={}", static_cast<int>(hops.limits.tls));
+  }
+  if (asksForDane(hops.limits.tls) && hops.secure) mark += " secure";
+  if (!hops.policy) return mark;
+  mark += hops.policy->mode == DomainTlsPolicy::Mode::Enforce ? " enforce" : " testing";
+  std::set<std::string_view> left_out;
+  for (const auto& equals : hops.by_preference) {
+    for (const HopHost& host : equals) {
+      if (!host.covered) left_out.insert(host.name);
+    }
+  }
+  for (const std::string_view name : left_out) mark.append(" -").append(name);
+  return mark;
 }
 
 }  // namespace
@@ -49,6 +71,7 @@ void HopLookup::start() {
       hops->by_preference.back().push_back(hopOf(host));
       hops->host_names.push_back(smartHostName(host));
     }
+    hops->secure = true;  // the configuration names them
     return finish(std::move(hops));
   }
   if (domain_.starts_with('[')) {  // RFC 5321 section 4.1.3
@@ -85,6 +108,8 @@ void HopLookup::onMx(Result<net::MxAnswer> answer) {
     hops->by_preference.back().push_back({host.name, connector_.port, {}});
     hops->host_names.push_back(host.name);
   }
+  hops->domain = domain_;
+  hops->secure = answer->secure;
   hops->valid_until = answer->valid_until;
   finish(std::move(hops));
 }
@@ -93,11 +118,30 @@ void HopLookup::finish(std::shared_ptr<HopSet> hops) {
   hops->router = router_;
   hops->connector = &connector_;
   hops->limits = router_->limitsFor(connector_, domain_, hops->host_names);
-  hops->identity = destinationIdentity(connector_.name, hops->host_names);
-  // What demands more of TLS must not share connections with what demands less.
-  if (hops->limits.tls != connector_.limits.tls) {
-    hops->identity += fmt::format(" tls={}", static_cast<int>(hops->limits.tls));
+  const bool may_have_policy = !hops->domain.empty() && asksForMtaSts(hops->limits.tls);
+  if (!may_have_policy || context_.tls_policies == nullptr) return conclude(std::move(hops));
+  const std::string domain = hops->domain;
+  policy_lookup_ = context_.tls_policies->find(
+      domain,
+      [this, hops = std::move(hops)](std::shared_ptr<const DomainTlsPolicy> policy) mutable {
+        onPolicy(std::move(hops), std::move(policy));
+      });
+}
+
+void HopLookup::onPolicy(std::shared_ptr<HopSet> hops,
+                         std::shared_ptr<const DomainTlsPolicy> policy) {
+  if (policy && policy->mode != DomainTlsPolicy::Mode::None) {
+    for (auto& equals : hops->by_preference) {
+      for (HopHost& host : equals) host.covered = policy->covers(host.name);
+    }
+    hops->valid_until = std::min(hops->valid_until, policy->valid_until);
+    hops->policy = std::move(policy);
   }
+  conclude(std::move(hops));
+}
+
+void HopLookup::conclude(std::shared_ptr<HopSet> hops) {
+  hops->identity = destinationIdentity(connector_.name, hops->host_names) + tlsMark(*hops);
   done_(std::shared_ptr<const HopSet>(std::move(hops)));
 }
 

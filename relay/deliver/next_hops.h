@@ -18,6 +18,7 @@ struct HopHost {
   std::string name;  // host name, or an address as text
   uint16_t port = 25;
   std::vector<IpAddress> literal;  // given instead of being looked up
+  bool covered = false;            // by the domain's MTA-STS policy
 };
 
 struct HopSet {
@@ -27,6 +28,9 @@ struct HopSet {
   std::vector<std::vector<HopHost>> by_preference;
   std::vector<std::string> host_names;  // in order, for people
   std::string identity;                 // equal for the same hosts over the same connector, and TLS
+  std::string domain;                   // that was looked up; empty for smart hosts
+  bool secure = false;                  // validated (DNSSEC): no one but the domain named the hosts
+  std::shared_ptr<const DomainTlsPolicy> policy;  // the domain's MTA-STS policy, if it is asked for
   SteadyTime valid_until = SteadyTime::max();
 
   // Every host once, in the order to try: by preference, shuffled within it.
@@ -44,6 +48,8 @@ class HopLookup {
  private:
   void onMx(Result<net::MxAnswer> answer);
   void finish(std::shared_ptr<HopSet> hops);
+  void onPolicy(std::shared_ptr<HopSet> hops, std::shared_ptr<const DomainTlsPolicy> policy);
+  void conclude(std::shared_ptr<HopSet> hops);
 
   DeliveryContext& context_;
   std::shared_ptr<const Router> router_;
@@ -51,6 +57,7 @@ class HopLookup {
   std::string domain_;
   Done done_;
   std::unique_ptr<net::Lookup> lookup_;
+  std::unique_ptr<net::Lookup> policy_lookup_;
 };
 
 }  // namespace sluice::relay

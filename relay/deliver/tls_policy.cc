@@ -3,26 +3,62 @@
 namespace sluice::relay {
 namespace {
 
+using When = TlsDemand::When;
+using Basis = TlsDemand::Basis;
+
 constexpr uint16_t kSubmissionsPort = 465;
+
+TlsDemand opportunistic() {
+  TlsDemand demand;
+  demand.when = When::IfOffered;
+  demand.may_fall_back = true;
+  return demand;
+}
+
+// RFC 7672 section 2.2: records that nobody can use still say that there is TLS.
+TlsDemand byDane(const net::DanePolicy& dane) {
+  TlsDemand demand;
+  demand.when = When::Always;
+  demand.basis = dane.usable() ? Basis::Dane : Basis::DaneUnusable;
+  return demand;
+}
+
+// RFC 8461 section 5. Testing: mail goes as if there were no policy, but it is seen what would be.
+TlsDemand byMtaSts(const PublishedTls& published) {
+  using Mode = DomainTlsPolicy::Mode;
+  TlsDemand demand = opportunistic();
+  if (published.mode == Mode::Testing) demand.only_look = true;
+  if (published.mode != Mode::Enforce) return demand;
+  demand = {};
+  demand.when = When::Always;
+  demand.basis = Basis::MtaSts;
+  demand.verify = true;
+  demand.excluded = !published.covered;
+  return demand;
+}
 
 }  // namespace
 
-TlsDemand tlsDemand(SendTls policy, Route route, uint16_t port) {
-  using When = TlsDemand::When;
+TlsDemand tlsDemand(SendTls policy, Route route, uint16_t port, const PublishedTls& published) {
   TlsDemand demand;
   switch (policy) {
     case SendTls::Off:
       return demand;
     case SendTls::Opportunistic:
-      demand = {When::IfOffered, false, true};
+      demand = opportunistic();
       break;
     case SendTls::Required:
-      demand = {When::Always, false, false};
+      demand.when = When::Always;
       break;
     case SendTls::Verify:
-    case SendTls::Dane:    // refused with the configuration as long as it is not there: never less
-    case SendTls::MtaSts:  // than this
-      demand = {When::Always, true, false};
+      demand.when = When::Always;
+      demand.verify = true;
+      break;
+    case SendTls::Dane:
+      demand = published.dane ? byDane(*published.dane) : opportunistic();
+      break;
+    case SendTls::MtaSts:
+      demand = published.dane ? byDane(*published.dane) : byMtaSts(published);
       break;
   }
   if (route == Route::SmartHost && port == kSubmissionsPort) {
@@ -30,6 +66,23 @@ TlsDemand tlsDemand(SendTls policy, Route route, uint16_t port) {
     demand.may_fall_back = false;  // nobody speaks plaintext there
   }
   return demand;
+}
+
+bool asksForDane(SendTls policy) { return policy == SendTls::Dane || policy == SendTls::MtaSts; }
+
+bool asksForMtaSts(SendTls policy) { return policy == SendTls::MtaSts; }
+
+std::string_view toString(TlsDemand::Basis basis) {
+  switch (basis) {
+    case TlsDemand::Basis::Dane:
+      return "dane";
+    case TlsDemand::Basis::MtaSts:
+      return "mta-sts";
+    case TlsDemand::Basis::Configuration:
+    case TlsDemand::Basis::DaneUnusable:
+      return "";
+  }
+  return "";
 }
 
 void PlainHosts::add(const Endpoint& host, SteadyTime now) {

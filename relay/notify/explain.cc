@@ -112,6 +112,12 @@ constexpr Explanation kTlsFailed{
     "Ask the administrator to check the certificate of that server, and the tls setting here: "
     "`sluice doctor DOMAIN` shows both.",
     Helper::Administrator};
+constexpr Explanation kDane{
+    "The destination has published which key its mail server has (DANE), and the server that "
+    "answers does not have it.",
+    "Tell the postmaster of that domain, by other means: either its records are out of date, or "
+    "somebody stands between. The message is held back rather than given to the wrong server.",
+    Helper::Administrator};
 constexpr Explanation kRequireTls{
     "The message demands transport encryption all the way, and the destination cannot promise it.",
     "Send it again without that demand, or by another way."};
@@ -291,6 +297,8 @@ constexpr auto kRows = std::to_array<Row>({
             "to relay|relaying not allowed",
             kRelayDenied),
     onWords("spam|unsolicited|junk mail|virus|malware", kSpam),
+    onStatus(0, 7, 5, kDane, "dane|tlsa"),
+    onStatus(0, 7, 4, kDane, "dane|tlsa"),
     onStatus(0, 7, 5, kTlsFailed),
     onStatus(0, 7, 4, kTlsFailed),
     onStatus(0, 7, 2, kNotAllowed),

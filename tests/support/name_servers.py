@@ -61,15 +61,44 @@ class _Server:
 
 
 class Knot(_Server):
-    """Authoritative for test.; `records` are lines of a zone file."""
+    """Authoritative for test.; `records` are lines of a zone file. Signed, it also serves `children`: zones below test.
+    by name, never signed, with lines of their own. The parent says so of those in `insecure`; of the others it holds a
+    DS record that no key of theirs matches, so that a validating resolver takes them for forged."""
     program = "knotd"
 
-    def __init__(self, folder, records):
+    def __init__(self, folder, records, signed=False, children=None, insecure=()):
         super().__init__(folder)
-        self.records = records
+        self.records, self.signed, self.children, self.insecure = records, signed, children or {}, insecure
+
+    def trust_anchor(self):
+        """The DS record of test., as a resolver wants to know it."""
+        found = self._keymgr("ds").splitlines()
+        return next(line for line in found if line.split()[4] == "2")  # SHA-256
+
+    def _keymgr(self, *arguments):
+        result = subprocess.run(["keymgr", "-c", str(self.folder / "knot.conf"), "test.", *arguments],
+                                capture_output=True, text=True, timeout=30)
+        assert result.returncode == 0, f"keymgr {arguments}: {result.stdout}{result.stderr}"
+        return result.stdout
+
+    def _delegations(self):
+        for name in self.children:
+            yield f"{name}. 300 NS ns.test."
+            if name not in self.insecure:
+                yield f"{name}. 300 DS 4711 13 2 {'ab' * 32}"
+
+    def _prepare_children(self):
+        """Their part of the configuration."""
+        for name, records in self.children.items():
+            (self.folder / f"{name}.zone").write_text(
+                f"$ORIGIN {name}.\n@ 300 SOA ns.test. admin.test. 1 300 300 300 300\n@ 300 NS ns.test.\n"
+                + "\n".join(records) + "\n")
+            yield (f"- domain: {name}\n  storage: {self.folder}\n  file: {name}.zone\n"
+                   "  zonefile-sync: -1\n  journal-content: none\n")
 
     def prepare(self):
-        (self.folder / "test.zone").write_text("$ORIGIN test.\n" + SOA + "\n".join(self.records) + "\n")
+        lines = [*self.records, *self._delegations()]
+        (self.folder / "test.zone").write_text("$ORIGIN test.\n" + SOA + "\n".join(lines) + "\n")
         (self.folder / "knot.conf").write_text(f"""server:
   listen: 127.0.0.1@{self.port}
   rundir: {self.folder}
@@ -87,12 +116,16 @@ zone:
   file: test.zone
   zonefile-sync: -1
   journal-content: none
-""")
+{"  dnssec-signing: on" if self.signed else ""}
+{"".join(self._prepare_children())}""")
+        if self.signed:
+            (self.folder / "db").mkdir()
+            self._keymgr("generate", "algorithm=ECDSAP256SHA256", "ksk=yes", "zsk=yes")
         return ["knotd", "-c", str(self.folder / "knot.conf")]
 
 
 class Unbound(_Server):
-    """A resolver that asks `authority` about test., and nobody about anything else."""
+    """A resolver that asks `authority` about test., and nobody about anything else; it validates what is signed."""
     program = "unbound"
 
     def __init__(self, folder, authority):
@@ -110,13 +143,14 @@ class Unbound(_Server):
   chroot: ""
   directory: "{self.folder}"
   pidfile: "{self.folder}/pid"
-  module-config: "iterator"
+  module-config: "{"validator " if self.authority.signed else ""}iterator"
   do-not-query-localhost: no
   local-zone: "test." nodefault
+{f'  trust-anchor: "{self.authority.trust_anchor()}"' if self.authority.signed else ""}
 remote-control:
   control-enable: no
-stub-zone:
-  name: "test."
-  stub-addr: 127.0.0.1@{self.authority.port}
-""")
+{"".join(self._stub(zone) for zone in ["test", *self.authority.children])}""")
         return ["unbound", "-d", "-c", str(self.folder / "unbound.conf")]
+
+    def _stub(self, zone):
+        return f'stub-zone:\n  name: "{zone}."\n  stub-addr: 127.0.0.1@{self.authority.port}\n'

@@ -32,6 +32,72 @@ TEST(TlsDemand, BeginsWithTlsAtASmartHostsPort465) {
   EXPECT_EQ(at465(SendTls::Required, Route::Mx).when, When::Always);
 }
 
+TEST(TlsDemand, IsOpportunisticWhereNothingIsPublished) {
+  for (const SendTls policy : {SendTls::Dane, SendTls::MtaSts}) {
+    const TlsDemand demand = tlsDemand(policy, Route::Mx, 25);
+    EXPECT_EQ(demand.when, When::IfOffered);
+    EXPECT_TRUE(demand.may_fall_back);
+    EXPECT_FALSE(demand.authenticates());
+    EXPECT_EQ(toString(demand.basis), "");
+  }
+}
+
+const std::vector<net::TlsaRecord> kUsable{{3, 1, 1, std::string(32, 'd')}};
+const std::vector<net::TlsaRecord> kUnusable{{1, 1, 1, std::string(32, 'd')}};
+
+TEST(TlsDemand, IsNeverLessThanTlsWhereTlsaRecordsArePublished) {
+  PublishedTls published{net::DanePolicy::of(kUsable, {"mx.test"})};
+  TlsDemand demand = tlsDemand(SendTls::Dane, Route::Mx, 25, published);
+  EXPECT_EQ(demand.when, When::Always);
+  EXPECT_FALSE(demand.may_fall_back);
+  EXPECT_TRUE(demand.authenticates());
+  EXPECT_EQ(toString(demand.basis), "dane");
+  published.dane = net::DanePolicy::of(kUnusable, {"mx.test"});
+  demand = tlsDemand(SendTls::Dane, Route::Mx, 25, published);
+  EXPECT_EQ(demand.when, When::Always);
+  EXPECT_FALSE(demand.may_fall_back);
+  EXPECT_FALSE(demand.authenticates());
+  // Nobody asked for it.
+  EXPECT_TRUE(tlsDemand(SendTls::Opportunistic, Route::Mx, 25, published).may_fall_back);
+}
+
+TEST(TlsDemand, IsThatOfAnEnforcedMtaStsPolicy) {
+  using Mode = DomainTlsPolicy::Mode;
+  TlsDemand demand = tlsDemand(SendTls::MtaSts, Route::Mx, 25, {nullptr, Mode::Enforce, true});
+  EXPECT_EQ(demand.when, When::Always);
+  EXPECT_TRUE(demand.verify);
+  EXPECT_FALSE(demand.may_fall_back);
+  EXPECT_FALSE(demand.excluded);
+  EXPECT_EQ(toString(demand.basis), "mta-sts");
+  EXPECT_TRUE(tlsDemand(SendTls::MtaSts, Route::Mx, 25, {nullptr, Mode::Enforce, false}).excluded);
+  demand = tlsDemand(SendTls::MtaSts, Route::Mx, 25, {nullptr, Mode::Testing, false});
+  EXPECT_TRUE(demand.may_fall_back);
+  EXPECT_TRUE(demand.only_look);
+  EXPECT_FALSE(demand.excluded);
+}
+
+// RFC 8461 section 2: a policy must not take the place of a DANE validation that fails.
+TEST(TlsDemand, FollowsTlsaRecordsRatherThanAnMtaStsPolicy) {
+  const PublishedTls both{net::DanePolicy::of(kUsable, {"mx.test"}), DomainTlsPolicy::Mode::Enforce,
+                          false};
+  const TlsDemand demand = tlsDemand(SendTls::MtaSts, Route::Mx, 25, both);
+  EXPECT_EQ(demand.basis, TlsDemand::Basis::Dane);
+  EXPECT_FALSE(demand.verify);
+  EXPECT_FALSE(demand.excluded);
+}
+
+// RFC 8461 section 4.1.
+TEST(DomainTlsPolicy, CoversHostsByNameAndByWildcardForOneLabel) {
+  DomainTlsPolicy policy;
+  policy.mx_patterns = {"mx.example.net", "*.mail.example.net"};
+  EXPECT_TRUE(policy.covers("mx.example.net"));
+  EXPECT_TRUE(policy.covers("a.mail.example.net"));
+  EXPECT_FALSE(policy.covers("a.b.mail.example.net"));
+  EXPECT_FALSE(policy.covers("mail.example.net"));
+  EXPECT_FALSE(policy.covers(".mail.example.net"));
+  EXPECT_FALSE(policy.covers("xmx.example.net"));
+}
+
 TEST(PlainHosts, AreRememberedForAWhile) {
   PlainHosts hosts;
   const auto host = *Endpoint::parse("192.0.2.1:25");

@@ -18,7 +18,7 @@ def project():
 def test_only_known_keys_are_used(project):
     assert set(project) <= {"name", "services", "networks", "volumes"}
     known = {"image", "build", "hostname", "environment", "volumes", "ports", "networks", "read_only", "cap_drop",
-             "security_opt", "ulimits", "stop_grace_period", "restart", "network_mode", "depends_on", "command"}
+             "security_opt", "ulimits", "stop_grace_period", "restart", "network_mode", "depends_on", "command", "tmpfs"}
     for name, service in project["services"].items():
         assert set(service) <= known, name
 
@@ -34,7 +34,8 @@ def test_images_and_volumes_and_mounts_exist(project):
     build = project["services"]["sluice"]["build"]
     context = (FILE.parent / build["context"]).resolve()
     assert context == ROOT and (context / build["dockerfile"]).exists()
-    assert re.fullmatch(r"[\w/]+:v\d+\.\d+\.\d+", project["services"]["prometheus"]["image"])
+    for name in ("prometheus", "grafana"):
+        assert re.fullmatch(r"[\w/]+:v?\d+\.\d+\.\d+", project["services"][name]["image"])
     for service in project["services"].values():
         for volume in service.get("volumes", []):
             source = volume.split(":")[0]
@@ -67,3 +68,18 @@ def test_variables_are_ones_that_the_relay_reads(project):
     read_by_relay = (ROOT / "relay/config/environment.cc").read_text()
     for name in project["services"]["sluice"]["environment"]:
         assert f'"{name}"' in read_by_relay, name
+
+
+def test_grafana_finds_the_dashboard_and_its_prometheus(project):
+    """The provisioning files name paths that are mounted, and an address that Prometheus has there."""
+    mounts = dict(volume.split(":")[:2] for volume in project["services"]["grafana"]["volumes"])
+    inside = {target: (FILE.parent / source).resolve() for source, target in mounts.items() if source.startswith(".")}
+    folder = inside["/etc/grafana/provisioning"]
+    provider, = yaml.safe_load((folder / "dashboards/sluice.yaml").read_text())["providers"]
+    assert (inside[provider["options"]["path"]] / "sluice.json").exists()
+    home = project["services"]["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
+    assert home == provider["options"]["path"] + "/sluice.json"
+    source, = yaml.safe_load((folder / "datasources/prometheus.yaml").read_text())["datasources"]
+    assert source["url"] == "http://sluice:9090"
+    assert project["services"]["prometheus"]["network_mode"] == "service:sluice"
+    assert set(project["services"]["grafana"]["networks"]) & set(project["services"]["sluice"]["networks"])

@@ -435,7 +435,7 @@ TEST(ConfigReader, SecurityThatThisVersionLacksIsAMistake) {
     refused("[[send]]\ntls = \"" + std::string(tls) + "\"\n");
     refused("[[destination]]\nmatch = [\"a.example\"]\ntls = \"" + std::string(tls) + "\"\n");
   }
-  bare.dane = false;
+  bare.capabilities.dane = false;
   refused("[dns]\ntrust_ad = true\n[[send]]\ntls = \"dane\"\n");
   const std::string certificate =
       "tls_certificate = \"" + file + "\"\ntls_key = \"" + file + "\"\n";

@@ -1,4 +1,4 @@
-// The version of RocksDB, for `sluice --version`; rocksdb/ stays in this folder.
+// The version of RocksDB and who sums its records, for `sluice --version`; rocksdb/ stays in this folder.
 #pragma once
 
 #include <string>

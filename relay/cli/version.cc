@@ -10,7 +10,6 @@
 #include "net/library_versions.h"
 #include "net/tls/tls_library_version.h"
 #include "queue/database_version.h"
-#include "queue/fast_crc32c.h"
 #include "relay/config/build_version.h"
 #include "relay/config/document.h"
 #include "relay/log/log_library_version.h"
@@ -32,10 +31,8 @@ std::string versionText() {
   return fmt::format("sluice {}", sluiceVersion()) + line("commit", sluiceCommit()) +
          line("libuv", net::libuvVersion()) + line("BoringSSL", net::boringSslVersion()) +
          line("c-ares", net::caresVersion()) + line("libidn2", net::idn2Version()) +
-         line("RocksDB",
-              fmt::format("{} (CRC32C by {})", queue::rocksDbVersion(), queue::crc32cUsed())) +
-         line("CivetWeb", net::civetWebVersion()) + line("toml++", tomlLibraryVersion()) +
-         line("spdlog", spdlogVersion()) +
+         line("RocksDB", queue::rocksDbVersion()) + line("CivetWeb", net::civetWebVersion()) +
+         line("toml++", tomlLibraryVersion()) + line("spdlog", spdlogVersion()) +
          line("fmt", dotted(FMT_VERSION / 10000, FMT_VERSION / 100 % 100, FMT_VERSION % 100)) +
          line("nlohmann-json", dotted(NLOHMANN_JSON_VERSION_MAJOR, NLOHMANN_JSON_VERSION_MINOR,
                                       NLOHMANN_JSON_VERSION_PATCH)) +

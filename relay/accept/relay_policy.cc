@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "net/smtp/path.h"
+
 namespace sluice::relay {
 
 RelayVerdict mayRelay(const ReceiveConfig& connector, const RelayClient& client) {
@@ -16,6 +18,18 @@ RelayVerdict mayRelay(const ReceiveConfig& connector, const RelayClient& client)
   if (in_network) return {true, "relay network"};
   if (connector.open_relay) return {true, "open relay"};
   return {false, "not in a relay network and not authenticated"};
+}
+
+bool isSenderDomain(const ReceiveConfig& connector, std::string_view reverse_path) {
+  if (connector.sender_domains.empty() || reverse_path.empty()) return true;
+  const auto domain = smtp::domainKey(smtp::domainOf(reverse_path));
+  if (!domain) return false;
+  return std::any_of(connector.sender_domains.begin(), connector.sender_domains.end(),
+                     [&](const std::string& allowed) {
+                       if (allowed == "*") return true;
+                       return allowed.front() == '.' ? domain->ends_with(allowed)
+                                                     : *domain == allowed;
+                     });
 }
 
 }  // namespace sluice::relay

@@ -1,4 +1,4 @@
-// May this client relay? Pure: no I/O, no state.
+// May this client relay, and from which domains? Pure: no I/O, no state.
 //
 // Nobody may who is not named: a client relays by its network, by authentication, by its
 // certificate, or because the connector says open_relay. Where mail goes does not matter here.
@@ -23,5 +23,9 @@ struct RelayVerdict {
 };
 
 RelayVerdict mayRelay(const ReceiveConfig& connector, const RelayClient& client);
+
+// Whether the connector's sender_domains have the domain of `reverse_path`. The null reverse-path
+// names none and passes.
+bool isSenderDomain(const ReceiveConfig& connector, std::string_view reverse_path);
 
 }  // namespace sluice::relay

@@ -23,7 +23,6 @@ constexpr size_t kMaxLoggedArgumentBytes = 512;
 
 constexpr smtp::ServerReply kTimeout{421, {4, 4, 2}, "Timeout, closing"};
 constexpr smtp::ServerReply kShuttingDown{421, {4, 3, 2}, "Shutting down, try again later"};
-constexpr smtp::ServerReply kNotTheirs{550, {5, 7, 1}, "Not a reverse-path of this user's"};
 constexpr smtp::ServerReply kRelayingDenied{550, {5, 7, 1}, "Relaying denied"};
 constexpr smtp::ServerReply kNoConnector{550, {5, 4, 4}, "No connector for this domain"};
 constexpr smtp::ServerReply kBadDomain{501, {5, 1, 3}, "Bad recipient address"};
@@ -263,10 +262,10 @@ void ServerSession::onMail(const smtp::MailCommand& mail) {
     return protocol_.reply(reply);
   }
   transaction_ = std::make_unique<MailTransaction>(mail);
-  if (!maySend(mail.reverse_path.mailbox)) {
-    logRefused(transaction_->senderText(), {}, kNotTheirs);
+  if (const auto* refused = whyNotFrom(mail.reverse_path.mailbox); refused != nullptr) {
+    logRefused(transaction_->senderText(), {}, *refused);
     transaction_.reset();
-    return protocol_.reply(kNotTheirs);
+    return protocol_.reply(*refused);
   }
   protocol_.reply({250, {2, 1, 0}, "OK"});
 }

@@ -100,7 +100,7 @@ class ServerSession final : private net::Stream::Handler, private smtp::ServerEv
 
   // server_session_auth.cc
   const User* user() const { return auth_ ? auth_->user() : nullptr; }
-  bool maySend(std::string_view reverse_path) const;
+  const smtp::ServerReply* whyNotFrom(std::string_view reverse_path) const;  // null: may be
 
   // Signatures: server_session_sign.cc.
   void beginSigning();

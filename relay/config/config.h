@@ -51,6 +51,7 @@ struct ReceiveConfig {
   std::string name;
   std::vector<Endpoint> listen;
   std::vector<IpNetwork> relay_networks;     // default: 127.0.0.0/8, ::1/128
+  std::vector<std::string> sender_domains;   // "example.com", ".example.com"; empty: any
   ReceiveTls tls = ReceiveTls::StartTls;     // StartTls without a certificate offers no TLS
   std::vector<std::string> tls_certificate;  // by SNI; the first where none fits
   std::vector<std::string> tls_key;          // of each, in the same order

@@ -56,6 +56,9 @@ Key<ReceiveConfig> connectorName() {
 Keys<ReceiveConfig> who() {
   return {
       networks("relay_networks", &ReceiveConfig::relay_networks),
+      list<ReceiveConfig, std::string>(
+          "sender_domains", "list of domains", &ReceiveConfig::sender_domains, Empty::Allowed,
+          parseAddressSpace, [](const std::string& domain) { return domain; }),
       choice("tls", &ReceiveConfig::tls, kTls),
       files("tls_certificate", &ReceiveConfig::tls_certificate, FileKind::Public),
       files("tls_key", &ReceiveConfig::tls_key, FileKind::Secret),

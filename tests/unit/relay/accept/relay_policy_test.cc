@@ -48,5 +48,30 @@ TEST(RelayPolicy, IsOpenOnlyWhereItSaysSo) {
   EXPECT_TRUE(mayRelay(config, from("192.0.2.1")).allowed);
 }
 
+ReceiveConfig sending(std::vector<std::string> domains) {
+  ReceiveConfig config;
+  config.sender_domains = std::move(domains);
+  return config;
+}
+
+TEST(SenderDomains, AnyMayStandThereUntilSomeAreNamed) {
+  EXPECT_TRUE(isSenderDomain(sending({}), "a@anything.test"));
+}
+
+TEST(SenderDomains, AreTheNamedOnesInAnySpelling) {
+  const ReceiveConfig config = sending({"example.com", ".example.org"});
+  EXPECT_TRUE(isSenderDomain(config, "a@example.com"));
+  EXPECT_TRUE(isSenderDomain(config, "a@EXAMPLE.Com"));
+  EXPECT_TRUE(isSenderDomain(config, "a@mail.example.org"));
+  EXPECT_FALSE(isSenderDomain(config, "a@mail.example.com"));
+  EXPECT_FALSE(isSenderDomain(config, "a@example.org"));
+  EXPECT_FALSE(isSenderDomain(config, "a@notexample.com"));
+  EXPECT_FALSE(isSenderDomain(config, "a@example.com.evil.test"));
+}
+
+TEST(SenderDomains, ANotificationHasNone) {
+  EXPECT_TRUE(isSenderDomain(sending({"example.com"}), ""));
+}
+
 }  // namespace
 }  // namespace sluice::relay

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <span>
 
 #include "relay/config/file_checks.h"
@@ -10,7 +11,16 @@
 namespace sluice::relay {
 namespace {
 
-enum class Form { Text, List };
+// How a value is written as TOML.
+enum class Form {
+  Text,
+  List,      // "a, b c"
+  Networks,  // Postfix: brackets around IPv6 addresses; other images: ":10.0.0.0/8:192.168.0.0/16"
+  Hosts,     // Postfix: brackets around a host that is not to be looked up by MX
+  Domains,   // each with what is below it, as Postfix takes a domain in an access table
+  SizeOrNone,  // bytes; 0: no limit
+  TlsLevel     // Postfix's security levels
+};
 
 struct Variable {
   std::string_view name;
@@ -19,17 +29,106 @@ struct Variable {
   std::string_view file_key = {};  // the key that takes NAME_FILE's path itself
 };
 
-constexpr std::array<Variable, 2> kTop{
-    {{"SLUICE_HOSTNAME", "hostname"}, {"SLUICE_DATA_DIR", "data_dir"}}};
-constexpr std::array<Variable, 2> kReceive{
-    {{"SLUICE_LISTEN", "listen", Form::List},
-     {"SLUICE_RELAY_NETWORKS", "relay_networks", Form::List}}};
-constexpr std::array<Variable, 1> kSmartHost{{{"SLUICE_SMART_HOST", "smart_hosts", Form::List}}};
-constexpr std::array<Variable, 2> kCredentials{
-    {{"SLUICE_USERNAME", "username"},
-     {"SLUICE_PASSWORD", "password", Form::Text, "password_file"}}};
-constexpr std::array<Variable, 2> kAdmin{
-    {{"SLUICE_ADMIN_LISTEN", "listen"}, {"SLUICE_ADMIN_TOKEN", "token", Form::Text, "token_file"}}};
+// Beside our own names those of the well-known Postfix images, so that one can take the other's
+// place.
+constexpr std::array kTop{Variable{"SLUICE_HOSTNAME", "hostname"},
+                          Variable{"POSTFIX_myhostname", "hostname"},
+                          Variable{"SLUICE_DATA_DIR", "data_dir"}};
+constexpr std::array kReceive{
+    Variable{"SLUICE_LISTEN", "listen", Form::List},
+    Variable{"SLUICE_RELAY_NETWORKS", "relay_networks", Form::List},
+    Variable{"POSTFIX_mynetworks", "relay_networks", Form::Networks},
+    Variable{"MYNETWORKS", "relay_networks", Form::Networks},
+    Variable{"RELAY_NETWORKS", "relay_networks", Form::Networks},
+    Variable{"ALLOWED_SENDER_DOMAINS", "sender_domains", Form::Domains},
+    Variable{"POSTFIX_message_size_limit", "max_message_size", Form::SizeOrNone}};
+constexpr std::array kSmartHost{Variable{"SLUICE_SMART_HOST", "smart_hosts", Form::List},
+                                Variable{"RELAYHOST", "smart_hosts", Form::Hosts},
+                                Variable{"POSTFIX_relayhost", "smart_hosts", Form::Hosts}};
+constexpr std::array kSend{Variable{"SLUICE_USERNAME", "username"},
+                           Variable{"RELAYHOST_USERNAME", "username"},
+                           Variable{"SLUICE_PASSWORD", "password", Form::Text, "password_file"},
+                           Variable{"RELAYHOST_PASSWORD", "password", Form::Text, "password_file"},
+                           Variable{"POSTFIX_smtp_tls_security_level", "tls", Form::TlsLevel}};
+constexpr std::array kAdmin{Variable{"SLUICE_ADMIN_LISTEN", "listen"},
+                            Variable{"SLUICE_ADMIN_TOKEN", "token", Form::Text, "token_file"}};
+
+// What the image that reads ALLOWED_SENDER_DOMAINS lets relay unless told otherwise.
+constexpr std::string_view kNetworksOfTheImages =
+    R"(["127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"])";
+constexpr std::string_view kNoSizeLimit = "2GiB";  // the largest there is
+
+// The words of "a, b c", or of ":a:b" where colons may stand between.
+std::vector<std::string_view> wordsOf(std::string_view value, std::string_view between) {
+  std::vector<std::string_view> words;
+  while (!value.empty()) {
+    const size_t end = std::min(value.find_first_of(between), value.size());
+    if (end > 0) words.push_back(value.substr(0, end));
+    value.remove_prefix(std::min(end + 1, value.size()));
+  }
+  return words;
+}
+
+// "[::1]/128" -> "::1/128"
+std::string networkOf(std::string_view word) {
+  std::string network(word);
+  std::erase_if(network, [](char c) { return c == '[' || c == ']'; });
+  return network;
+}
+
+// "[smtp.example.net]:587" -> "smtp.example.net:587"; an IPv6 address keeps its brackets.
+std::string hostOf(std::string_view word) {
+  const size_t close = word.find(']');
+  if (!word.starts_with('[') || close == std::string_view::npos) return std::string(word);
+  const std::string_view inside = word.substr(1, close - 1);
+  if (inside.find(':') != std::string_view::npos) return std::string(word);
+  return std::string(inside).append(word.substr(close + 1));
+}
+
+std::string levelOf(std::string_view postfix) {
+  if (postfix == "none") return "off";
+  if (postfix == "may") return "opportunistic";
+  if (postfix == "encrypt") return "required";
+  if (postfix == "secure") return "verify";
+  if (postfix == "dane-only") return "dane";
+  return std::string(postfix);  // verify, dane; the rest is named as a mistake
+}
+
+std::string tomlList(const std::vector<std::string>& items) {
+  std::string out;
+  for (const std::string& item : items) out += (out.empty() ? "" : ", ") + quoteToml(item);
+  return "[" + out + "]";
+}
+
+std::string tomlOf(Form form, const std::string& value) {
+  std::vector<std::string> items;
+  switch (form) {
+    case Form::Text:
+      return quoteToml(value);
+    case Form::TlsLevel:
+      return quoteToml(levelOf(value));
+    case Form::SizeOrNone:
+      return quoteToml(value == "0" ? kNoSizeLimit : value);
+    case Form::List:
+      for (const auto word : wordsOf(value, ", ")) items.emplace_back(word);
+      return tomlList(items);
+    case Form::Networks:
+      for (const auto word : wordsOf(value, value.front() == ':' ? ":, " : ", ")) {
+        items.push_back(networkOf(word));
+      }
+      return tomlList(items);
+    case Form::Hosts:
+      for (const auto word : wordsOf(value, ", ")) items.push_back(hostOf(word));
+      return tomlList(items);
+    case Form::Domains:
+      for (const auto word : wordsOf(value, ", ")) {
+        items.emplace_back(word);
+        if (!word.starts_with('.')) items.push_back("." + items.back());
+      }
+      return tomlList(items);
+  }
+  return {};
+}
 
 // Writes the variables as a TOML text, a key a line, and remembers which line came from where: so
 // they are read by the same rules as a file.
@@ -42,12 +141,16 @@ class Writer {
     variables_.emplace_back(variable);
   }
 
-  // True if one of them was set.
-  bool addAll(std::span<const Variable> variables) {
-    bool any = false;
-    for (const Variable& each : variables) any = addVariable(each) || any;
-    return any;
+  void section(std::string_view title, std::string_view variable) {
+    add(title, variable);
+    set_.clear();
   }
+
+  void addAll(std::span<const Variable> variables) {
+    for (const Variable& each : variables) addVariable(each);
+  }
+
+  bool isSet(std::string_view key) const { return set_.contains(key); }
 
   LoadedConfig read() {
     LoadedConfig loaded = parseConfig(text_, "environment", surroundings_);
@@ -71,76 +174,76 @@ class Writer {
     mistakes_.push_back({variable, 0, 0, std::move(message)});
   }
 
-  bool addVariable(const Variable& variable) {
+  void addVariable(const Variable& variable) {
     const std::string name(variable.name);
     std::string value = valueOf(name);
     const std::string path = valueOf(name + "_FILE");
-    if (value.empty() && path.empty()) return false;
+    if (value.empty() && path.empty()) return;
     if (!value.empty() && !path.empty()) {
-      mistake(name, "conflicts with " + name + "_FILE: set one of them");
-      return true;
+      return mistake(name, "conflicts with " + name + "_FILE: set one of them");
     }
-    std::string source = name;
+    std::string source = path.empty() ? name : name + "_FILE";
+    if (const auto [other, first] = set_.emplace(variable.key, source); !first) {
+      return mistake(source, "conflicts with " + other->second + ": set one of them");
+    }
     std::string_view key = variable.key;
     if (!path.empty()) {
-      source += "_FILE";
       if (!variable.file_key.empty()) {
         key = variable.file_key;
         value = path;
       } else if (auto content = readSecret(path)) {
         value = std::move(*content);
       } else {
-        mistake(source, content.error().detail);
-        return true;
+        return mistake(source, content.error().detail);
       }
     }
     if (std::any_of(value.begin(), value.end(), [](unsigned char c) { return c < 0x20; })) {
-      mistake(source, "holds a control character");
-      return true;
+      return mistake(source, "holds a control character");
     }
-    add(std::string(key) + " = " + (variable.form == Form::List ? list(value) : quoteToml(value)),
-        source);
-    return true;
-  }
-
-  // "a, b c" -> ["a", "b", "c"]
-  static std::string list(std::string_view value) {
-    std::string out;
-    while (!value.empty()) {
-      const size_t end = std::min(value.find_first_of(", "), value.size());
-      if (end > 0) out += (out.empty() ? "" : ", ") + quoteToml(value.substr(0, end));
-      value.remove_prefix(std::min(end + 1, value.size()));
-    }
-    return "[" + out + "]";
+    add(std::string(key) + " = " + tomlOf(variable.form, value), source);
   }
 
   const Surroundings& surroundings_;
   std::string text_;
-  std::vector<std::string> variables_;  // that wrote each line
+  std::vector<std::string> variables_;                   // that wrote each line
+  std::map<std::string, std::string, std::less<>> set_;  // keys of this section, and by what
   std::vector<ConfigMistake> mistakes_;
 };
+
+// The variable that names smart hosts, if one does.
+std::string_view smartHostVariable(const Surroundings& surroundings) {
+  for (const Variable& each : kSmartHost) {
+    const std::string name(each.name);
+    if (!surroundings.variable(name).value_or("").empty() ||
+        !surroundings.variable(name + "_FILE").value_or("").empty()) {
+      return each.name;
+    }
+  }
+  return {};
+}
 
 }  // namespace
 
 LoadedConfig configFromEnvironment(const Surroundings& surroundings) {
-  const auto set = [&](const char* name) {
-    return !surroundings.variable(name).value_or("").empty();
-  };
   Writer writer(surroundings);
   writer.addAll(kTop);
-  writer.add("[[receive]]", "SLUICE_LISTEN");
+  writer.section("[[receive]]", "SLUICE_LISTEN");
   writer.addAll(kReceive);
-  const bool smart_host = set("SLUICE_SMART_HOST") || set("SLUICE_SMART_HOST_FILE");
-  writer.add("[[send]]", "SLUICE_SMART_HOST");
-  if (smart_host) {
-    writer.add("name = \"smart-host\"", "SLUICE_SMART_HOST");
-    writer.add("route = \"smart-host\"", "SLUICE_SMART_HOST");
-    writer.addAll(kSmartHost);
-  } else {
-    writer.add("name = \"internet\"", "SLUICE_SMART_HOST");
+  if (writer.isSet("sender_domains") && !writer.isSet("relay_networks")) {
+    writer.add("relay_networks = " + std::string(kNetworksOfTheImages), "ALLOWED_SENDER_DOMAINS");
   }
-  writer.addAll(kCredentials);
-  writer.add("[admin]", "SLUICE_ADMIN_LISTEN");
+  const std::string_view smart_host = smartHostVariable(surroundings);
+  if (smart_host.empty()) {
+    writer.section("[[send]]", "SLUICE_SMART_HOST");
+    writer.add("name = \"internet\"", "SLUICE_SMART_HOST");
+  } else {
+    writer.section("[[send]]", smart_host);
+    writer.add("name = \"smart-host\"", smart_host);
+    writer.add("route = \"smart-host\"", smart_host);
+    writer.addAll(kSmartHost);
+  }
+  writer.addAll(kSend);
+  writer.section("[admin]", "SLUICE_ADMIN_LISTEN");
   writer.addAll(kAdmin);
   return writer.read();
 }

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <condition_variable>
 #include <utility>
 
@@ -10,6 +11,7 @@
 #include "relay/config/machine.h"
 #include "relay/config/reload.h"
 #include "relay/config/tls_files.h"
+#include "relay/config/units.h"
 
 namespace sluice::relay {
 namespace {
@@ -30,11 +32,14 @@ std::string joined(const std::vector<std::string>& lines, std::string_view betwe
 
 }  // namespace
 
-Result<std::unique_ptr<Relay>> Relay::start(Config config, LoadConfig load_again, EventLog& log) {
+Result<std::unique_ptr<Relay>> Relay::start(Config config, LoadConfig load_again, EventLog& log,
+                                            std::vector<net::InheritedSocket> sockets) {
+  ASSIGN_OR_RETURN(HandedSockets handed, HandedSockets::match(std::move(sockets), config.receive));
   auto tickets = std::make_shared<net::TicketKeys>();
   ASSIGN_OR_RETURN(Plan plan, Plan::of(std::move(config), tickets));
   std::unique_ptr<Relay> relay(
       new Relay(std::move(plan), std::move(tickets), std::move(load_again), log));
+  relay->handed_ = std::move(handed);
   RETURN_IF_ERROR(relay->begin());
   return relay;
 }
@@ -110,13 +115,20 @@ void Relay::makeMetrics(const Config& config) {
 Result<void> Relay::bindAll() {
   for (const ReceiveConfig& connector : plan_.config->receive) {
     for (const Endpoint& at : connector.listen) {
-      if (at.port != 0) RETURN_IF_ERROR(net::probeListener(at));
+      if (at.port == 0 || handed_.find(at) != nullptr) continue;
+      RETURN_IF_ERROR(net::probeListener(at));
     }
   }
   for (const ReceiveConfig& connector : plan_.config->receive) {
     for (Endpoint at : connector.listen) {
       Bound bound{connector.name, at, {}};
+      const net::InheritedSocket* handed = handed_.find(at);
       for (size_t i = 0; i < shard_count_; ++i) {
+        if (handed != nullptr) {  // one queue of connections, from which each shard takes
+          ASSIGN_OR_RETURN(const int copy, handed->duplicate());
+          bound.sockets.push_back(copy);
+          continue;
+        }
         ASSIGN_OR_RETURN(const int socket, net::bindListener(bound.at));
         bound.sockets.push_back(socket);
         bound.at = net::localEndpoint(socket);  // a port of the kernel's choice is one for all
@@ -201,7 +213,9 @@ Result<void> Relay::listenOnAll() {
     RETURN_IF_ERROR(outcome->result);
     log_.log({LogLevel::Info,
               "listening",
-              {{"connector", bound.connector}, {"address", bound.at.toString()}}});
+              {{"connector", bound.connector},
+               {"address", bound.at.toString()},
+               {"inherited", handed_.find(bound.at) != nullptr}}});
   }
   return {};
 }
@@ -212,6 +226,8 @@ RelayStatus Relay::status() const {
   {
     const std::lock_guard lock(plan_mutex_);
     status.hostname = plan_.config->hostname;
+    status.drain_ends = drain_ends_;
+    countConnections(status);
   }
   status.started_at = started_at_;
   status.shards = shard_count_;
@@ -224,6 +240,16 @@ RelayStatus Relay::status() const {
     status.why_not_ready = health.why_not;
   }
   return status;
+}
+
+void Relay::countConnections(RelayStatus& status) const {
+  int64_t in = 0, out = 0;
+  for (const ShardMetrics& shard : shard_metrics_) {
+    for (const auto& [name, cells] : shard.receive) in += cells->connections.value();
+    for (const auto& [name, cells] : shard.send) out += cells->connections.value();
+  }
+  status.connections_in = static_cast<uint64_t>(std::max<int64_t>(in, 0));
+  status.connections_out = static_cast<uint64_t>(std::max<int64_t>(out, 0));
 }
 
 void Relay::onStoreEvent(const queue::StoreEvent& event) {
@@ -343,10 +369,21 @@ void Relay::renewCertificates() {
 
 bool Relay::stop() {
   stopped_ = true;
+  RelayStatus under_way;
+  {
+    const std::lock_guard lock(plan_mutex_);
+    drain_ends_ = Clock::system().wall() + plan_.config->queue.drain_timeout;
+    countConnections(under_way);
+  }
   draining_ = true;
+  handed_ = HandedSockets();  // whoever waits there waits for the next of us
   bool in_time = true;
   if (!threads_.empty()) {
-    log_.log({LogLevel::Info, "draining", {}});
+    log_.log({LogLevel::Info,
+              "draining",
+              {{"clients", static_cast<int64_t>(under_way.connections_in)},
+               {"connections", static_cast<int64_t>(under_way.connections_out)},
+               {"within", formatDuration(plan_.config->queue.drain_timeout)}}});
     in_time = drainShards();
     admin_.reset();
     control_.reset();

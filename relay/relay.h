@@ -17,6 +17,7 @@
 #include "net/loop.h"
 #include "queue/queue.h"
 #include "queue/queue_metrics.h"
+#include "relay/accept/handed_sockets.h"
 #include "relay/admin/admin_server.h"
 #include "relay/admin/relay_control.h"
 #include "relay/config/config_reader.h"
@@ -27,8 +28,10 @@ namespace sluice::relay {
 class Relay {
  public:
   using LoadConfig = std::function<LoadedConfig()>;
-  // Errors: whatever stops the start, with the reason in words.
-  static Result<std::unique_ptr<Relay>> start(Config config, LoadConfig load_again, EventLog& log);
+  // `sockets` are what the service manager opened for us, if it did. Errors: whatever stops the
+  // start, with the reason in words.
+  static Result<std::unique_ptr<Relay>> start(Config config, LoadConfig load_again, EventLog& log,
+                                              std::vector<net::InheritedSocket> sockets = {});
   ~Relay();
 
   // Drains and stops; true if everything ended within drain_timeout.
@@ -61,6 +64,7 @@ class Relay {
   void registerTls();
   void registerSendConnectors();  // those that have no series yet
   RelayStatus status() const;
+  void countConnections(RelayStatus& status) const;  // plan_mutex_ is held
   void onStoreEvent(const queue::StoreEvent& event);
   // Runs `what` on every shard's loop and waits, at most `limit`, until each has called its `done`;
   // false if some did not.
@@ -79,10 +83,12 @@ class Relay {
   LoadConfig load_again_;
   WallTime started_at_;
   mutable std::mutex plan_mutex_;
-  Plan plan_;  // guarded by plan_mutex_ once running
+  Plan plan_;                           // guarded by plan_mutex_ once running
+  std::optional<WallTime> drain_ends_;  // guarded by plan_mutex_
   std::shared_ptr<net::TicketKeys> tickets_;
   std::string tls_files_seen_;   // tlsFilesState() at the last look; guarded by plan_mutex_
   std::string tls_files_taken_;  // what runs, or was refused; guarded by plan_mutex_
+  HandedSockets handed_;
   std::vector<Bound> bound_;
   size_t shard_count_ = 1;
   std::deque<ShardMetrics> shard_metrics_;

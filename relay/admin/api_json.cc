@@ -128,6 +128,11 @@ ordered_json toJson(const MessageView& message) {
 
 ordered_json toJson(const RelayStatus& status, WallTime now) {
   const auto up = std::chrono::duration_cast<std::chrono::seconds>(now - status.started_at);
+  ordered_json drain_left;
+  if (status.drain_ends) {
+    drain_left = std::max<int64_t>(
+        0, std::chrono::duration_cast<std::chrono::seconds>(*status.drain_ends - now).count());
+  }
   return {{"version", status.version},
           {"hostname", status.hostname},
           {"started", formatRfc3339(status.started_at)},
@@ -135,6 +140,8 @@ ordered_json toJson(const RelayStatus& status, WallTime now) {
           {"ready", status.ready},
           {"why_not_ready", textOrNull(status.why_not_ready)},
           {"draining", status.draining},
+          {"drain_left", std::move(drain_left)},
+          {"connections", {{"in", status.connections_in}, {"out", status.connections_out}}},
           {"shards", status.shards},
           {"messages", status.store.messages},
           {"recipients",

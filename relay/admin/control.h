@@ -39,6 +39,9 @@ struct RelayStatus {
   queue::StoreHealth store;
   uint64_t ready_recipients = 0, active = 0, deferred = 0, held = 0;
   std::optional<WallTime> oldest;
+  uint64_t connections_in = 0;         // of clients
+  uint64_t connections_out = 0;        // to destinations
+  std::optional<WallTime> drain_ends;  // while it drains: at the latest
 };
 
 // A queued message with the destinations that its recipients leave for.

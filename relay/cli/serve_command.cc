@@ -6,9 +6,12 @@
 
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
 #include <ostream>
 
+#include "net/inherited_sockets.h"
 #include "relay/cli/commands.h"
+#include "relay/cli/service_manager.h"
 #include "relay/relay.h"
 
 namespace sluice::relay {
@@ -41,22 +44,35 @@ sigset_t blockSignals() {
   return signals;
 }
 
+std::string notifySocket() {
+  const char* path = std::getenv("NOTIFY_SOCKET");
+  return path == nullptr ? "" : path;
+}
+
 int serve(CliContext& context) {
   ::umask(077);
   const sigset_t signals = blockSignals();
+  const ServiceManager manager(notifySocket());
   LoadedConfig loaded = context.loadConfig();
   if (!reportMistakes(loaded, context.err)) return kExitFailed;
+  auto sockets = net::takeInheritedSockets();
+  if (!sockets) {
+    context.err << "sluice: " << sockets.error().detail << std::endl;
+    return kExitFailed;
+  }
   raiseFileLimit();
   LogOptions log_options;
   log_options.level = levelOf(loaded.config.log.level);
   log_options.json = loaded.config.log.format != "text";
   const auto log = EventLog::create(log_options);
   auto relay = Relay::start(
-      std::move(loaded.config), [&context] { return context.loadConfig(); }, *log);
+      std::move(loaded.config), [&context] { return context.loadConfig(); }, *log,
+      std::move(*sockets));
   if (!relay) {
     context.err << "sluice: " << relay.error().detail << std::endl;
     return kExitFailed;
   }
+  manager.ready();
   for (;;) {
     const int number = sigtimedwait(&signals, nullptr, &kLookAtFiles);
     if (number < 0) {
@@ -64,8 +80,11 @@ int serve(CliContext& context) {
       continue;
     }
     if (number != SIGHUP) break;
+    manager.reloading();
     (void)(*relay)->reload();  // says in the log how it went
+    manager.ready();
   }
+  manager.stopping();
   (*relay)->stop();
   return kExitOk;
 }

@@ -11,6 +11,15 @@ namespace {
 
 using nlohmann::ordered_json;
 
+// "3 clients and 2 connections to destinations are left, for 24 s at most"
+void printDrain(std::ostream& out, const ordered_json& status) {
+  const auto connections = status.find("connections");
+  if (connections == status.end() || !connections->is_object()) return;
+  out << memberText(*connections, "in") << " clients and " << memberText(*connections, "out")
+      << " connections to destinations are left";
+  out << ", for " << memberText(status, "drain_left") << " s at most\n";
+}
+
 void printStatus(const CliContext& context, const ordered_json& status) {
   const bool ready = memberFlag(status, "ready");
   const bool draining = memberFlag(status, "draining");
@@ -21,7 +30,9 @@ void printStatus(const CliContext& context, const ordered_json& status) {
           : draining ? "shutting down"
                      : "not ready");
   if (!ready) out << ", " << printable(memberText(status, "why_not_ready"));
-  out << "\nup " << shortDuration(std::chrono::seconds(memberCount(status, "uptime"))) << ", "
+  out << '\n';
+  if (draining) printDrain(out, status);
+  out << "up " << shortDuration(std::chrono::seconds(memberCount(status, "uptime"))) << ", "
       << memberText(status, "shards") << " shards\n";
   const auto store = status.find("store");
   const bool counted = store != status.end() && store->is_object() && memberFlag(*store, "counted");

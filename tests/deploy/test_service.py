@@ -2,17 +2,19 @@
 import re
 import shutil
 import subprocess
+import tomllib
 
 import pytest
 
 from support.source_tree import ROOT
 
 UNIT = ROOT / "deploy/sluice.service"
+SOCKET = ROOT / "deploy/sluice.socket"
 MOST_EXPOSURE = 2.0
 
 
-def settings():
-    pairs = re.findall(r"^(\w+)=(.*)$", UNIT.read_text(), re.M)
+def settings(unit=UNIT):
+    pairs = re.findall(r"^(\w+)=(.*)$", unit.read_text(), re.M)
     return {name: [value for key, value in pairs if key == name] for name, _ in pairs}
 
 
@@ -26,8 +28,10 @@ def test_systemd_finds_no_mistake_in_it(tmp_path):
     # With a program that exists: whether ours is installed is another question.
     unit = tmp_path / "sluice.service"
     unit.write_text(UNIT.read_text().replace("/usr/local/bin/sluice", "/bin/true"))
-    result = analyze("verify", unit)
-    complaints = [line for line in (result.stdout + result.stderr).splitlines() if "sluice.service" in line]
+    (tmp_path / "sluice.socket").write_text(SOCKET.read_text())
+    result = analyze("verify", unit, tmp_path / "sluice.socket")
+    complaints = [line for line in (result.stdout + result.stderr).splitlines()
+                  if "sluice.service" in line or "sluice.socket" in line]
     assert not complaints, complaints
 
 
@@ -61,3 +65,16 @@ def test_it_is_given_the_time_to_drain():
 def test_the_queue_is_where_the_relay_looks_by_default():
     assert settings()["StateDirectory"] == ["sluice"]
     assert '"/var/lib/sluice"' in (ROOT / "relay/config/config.h").read_text()
+
+
+def test_the_socket_is_one_of_the_example_configuration():
+    """FileDescriptorName= is a connector's name, ListenStream= an address of its `listen`."""
+    with open(ROOT / "deploy/sluice.example.toml", "rb") as file:
+        connectors = {one["name"]: one["listen"] for one in tomllib.load(file)["receive"]}
+    unit = settings(SOCKET)
+    assert unit["ListenStream"][0] in connectors[unit["FileDescriptorName"][0]]
+    assert unit["BindIPv6Only"] == ["ipv6-only"], "as the relay's own sockets are"
+
+
+def test_systemd_is_told_when_it_is_ready():
+    assert settings()["Type"] == ["notify"] and "AF_UNIX" in settings()["RestrictAddressFamilies"][0]

@@ -7,7 +7,7 @@ int main(int argc, char** argv) {
   using namespace sluice::relay;
   constexpr AddCommand kCommands[] = {addServeCommand, addCheckCommand,  addQueueCommands,
                                       addSpoolCommand, addPasswdCommand, addDkimCommand,
-                                      addSinkCommand,  addLoadCommand};
+                                      addSinkCommand,  addLoadCommand,   addManualCommand};
   CliContext context{std::cout, std::cerr};
   return runCli(argc, argv, kCommands, context);
 }

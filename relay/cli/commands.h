@@ -17,5 +17,6 @@ void addPasswdCommand(CLI::App& app, CliContext& context);  // passwd
 void addDkimCommand(CLI::App& app, CliContext& context);    // dkim keygen
 void addSinkCommand(CLI::App& app, CliContext& context);    // sink
 void addLoadCommand(CLI::App& app, CliContext& context);    // load
+void addManualCommand(CLI::App& app, CliContext& context);  // manual; hidden
 
 }  // namespace sluice::relay

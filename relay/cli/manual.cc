@@ -83,7 +83,7 @@ std::string roff(const std::string& text) {
 }
 
 // "a "b"" as one argument of a request.
-std::string quoted(const std::string& text) {
+std::string asArgument(const std::string& text) {
   std::string out = roff(text);
   for (size_t at = 0; (at = out.find('"', at)) != std::string::npos; at += 4) {
     out.replace(at, 1, "\\(dq");
@@ -94,7 +94,7 @@ std::string quoted(const std::string& text) {
 void writeOptions(std::ostream& out, const CLI::App& command) {
   for (const bool positional : {true, false}) {
     for (const CLI::Option* option : shownOptions(command, positional)) {
-      out << ".TP\n.B " << quoted(spelling(*option)) << '\n' << roff(meaning(*option)) << '\n';
+      out << ".TP\n.B " << asArgument(spelling(*option)) << '\n' << roff(meaning(*option)) << '\n';
     }
   }
 }
@@ -108,7 +108,8 @@ void writeVerbatim(std::ostream& out, const std::string& text) {
 
 void writeSubcommand(std::ostream& out, const CLI::App& command, const std::string& parent) {
   const std::string name = parent + " " + command.get_name();
-  out << ".SS " << quoted(usage(command, name)) << '\n' << roff(command.get_description()) << ".\n";
+  out << ".SS " << asArgument(usage(command, name)) << '\n'
+      << roff(command.get_description()) << ".\n";
   writeOptions(out, command);
   if (const std::string footer = command.get_footer(); !footer.empty()) {
     out << ".PP\n";
@@ -122,10 +123,10 @@ void writeHead(std::ostream& out, const CLI::App& command, const std::string& pa
   std::string title = page;
   std::transform(title.begin(), title.end(), title.begin(),
                  [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
-  out << ".TH " << quoted(title) << " 1 \"\" " << quoted("Sluice " + version)
+  out << ".TH " << asArgument(title) << " 1 \"\" " << asArgument("Sluice " + version)
       << " \"Sluice\"\n.SH NAME\n"
       << roff(page) << " \\- " << roff(command.get_description()) << "\n.SH SYNOPSIS\n.B "
-      << quoted(usage(command, name)) << "\n.SH OPTIONS\n";
+      << asArgument(usage(command, name)) << "\n.SH OPTIONS\n";
   writeOptions(out, command);
 }
 

@@ -20,7 +20,7 @@ from support.waiting import stays, wait_until
 KEEP_RUNNING = r"""
 trap 'last=1; kill -TERM $child' TERM
 while [ -z "$last" ]; do
-  bash -c 'LISTEN_PID=$$ exec "$@"' bash "$@" &
+  bash -c 'LISTEN_PID=$$ exec setpriv --pdeathsig KILL "$@"' bash "$@" &
   child=$!
   while kill -0 $child 2> /dev/null; do wait $child; code=$?; done
 done

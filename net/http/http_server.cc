@@ -74,7 +74,7 @@ std::string headOf(const HttpResponse& response) {
   std::string head = "HTTP/1.1 " + std::to_string(response.status) + " ";
   head += reasonOf(response.status);
   head += "\r\nContent-Type: " + response.content_type;
-  head += "\r\nContent-Length: " + std::to_string(response.body.size());
+  if (!response.more) head += "\r\nContent-Length: " + std::to_string(response.body.size());
   // Nothing here may be kept, guessed at, framed, or allowed to load anything by default.
   head +=
       "\r\nConnection: close\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff"
@@ -211,6 +211,10 @@ struct HttpExchange {
       const std::string_view piece = left.substr(0, kPiece);
       if (mg_write(connection, piece.data(), piece.size()) <= 0) return;
       left.remove_prefix(piece.size());
+    }
+    while (response.more) {
+      const std::optional<std::string> next = response.more();
+      if (!next || mg_write(connection, next->data(), next->size()) <= 0) return;
     }
   }
 };

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -39,6 +40,10 @@ struct HttpResponse {
   std::string content_type = "application/json";
   std::string body;
   std::vector<std::pair<std::string, std::string>> headers;  // beside the usual ones
+  // If set, the response goes on after `body`, without a length, with what this gives, for as long
+  // as it gives something and the client takes it. It may block, and so holds its thread: bound how
+  // many there are, and let it give nothing before the server is destroyed.
+  std::function<std::optional<std::string>()> more;
 };
 
 struct HttpServerOptions {
@@ -47,7 +52,7 @@ struct HttpServerOptions {
   size_t max_header_bytes = 16 * 1024;
   size_t max_body_bytes = 256 * 1024;
   std::chrono::milliseconds request_timeout{5000};     // a whole header; then a whole body
-  std::chrono::milliseconds response_timeout{60'000};  // a whole response
+  std::chrono::milliseconds response_timeout{60'000};  // a whole response, but for `more`
 };
 
 class HttpServer {

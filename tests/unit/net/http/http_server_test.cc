@@ -32,6 +32,13 @@ class HttpServerTest : public ::testing::Test {
       for (const auto& [name, value] : request.query)
         response.body += "{" + name + "=" + value + "}";
       if (!request.path.empty() && request.path[0] == "big") response.body.assign(5'000'000, 'x');
+      if (!request.path.empty() && request.path[0] == "stream") {
+        response.more = [this, left = 3]() mutable -> std::optional<std::string> {
+          ++given_;
+          if (request_forever_) return std::string(1000, 'x');
+          return left-- > 0 ? std::optional("piece " + std::to_string(left) + "\n") : std::nullopt;
+        };
+      }
       if (!request.path.empty() && request.path[0] == "throw")
         throw std::runtime_error("a \"b\"\n");
       return response;
@@ -61,6 +68,8 @@ class HttpServerTest : public ::testing::Test {
   }
 
   std::atomic<int> calls_{0};
+  std::atomic<int> given_{0};
+  std::atomic<bool> request_forever_{false};
   std::unique_ptr<HttpServer> server_;
 };
 
@@ -191,6 +200,22 @@ TEST_F(HttpServerTest, PipelinedRequestsGetOneAnswerAndAClose) {
 
 TEST_F(HttpServerTest, LargeResponsesArriveWhole) {
   EXPECT_EQ(bodyOf(ask("GET /big HTTP/1.1\r\nHost: x\r\n\r\n")).size(), 5'000'000u);
+}
+
+TEST_F(HttpServerTest, AResponseMayGoOnWithoutALength) {
+  const std::string answer = ask("GET /stream HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  EXPECT_THAT(answer, Not(HasSubstr("Content-Length")));
+  EXPECT_THAT(answer, HasSubstr("[stream]piece 2\npiece 1\npiece 0\n"));
+}
+
+TEST_F(HttpServerTest, AResponseThatGoesOnEndsWhenTheClientHasLeft) {
+  request_forever_ = true;
+  {
+    RawClient client(server_->port());
+    client.send("GET /stream HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    while (given_ < 2) std::this_thread::yield();
+  }
+  server_.reset();  // waits for the handler: it would go on for ever
 }
 
 TEST_F(HttpServerTest, StopsAlthoughClientsHang) {

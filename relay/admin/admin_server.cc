@@ -1,9 +1,13 @@
 #include "relay/admin/admin_server.h"
 
+#include <algorithm>
+#include <charconv>
 #include <nlohmann/json.hpp>
 
 #include "relay/admin/api.h"
 #include "relay/admin/api_json.h"
+#include "relay/admin/front_page.h"
+#include "relay/admin/live_sample.h"
 
 namespace sluice::relay {
 namespace {
@@ -11,43 +15,28 @@ namespace {
 using net::HttpRequest;
 using net::HttpResponse;
 
-std::string escapeHtml(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '<':
-        out += "&lt;";
-        break;
-      case '&':
-        out += "&amp;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      default:
-        out += c;
-    }
-  }
-  return out;
+// Streams hold a thread each, and must leave enough for everything else.
+constexpr int kThreads = 8;
+
+HttpResponse onlyGet() {
+  HttpResponse refusal = errorResponse(405, "only GET");
+  refusal.headers.emplace_back("Allow", "GET");
+  return refusal;
 }
 
-// Static and open, so it shows nothing of the mail.
-HttpResponse frontPage(const std::string& version) {
-  HttpResponse response;
-  response.content_type = "text/html; charset=utf-8";
-  response.body =
-      "<!doctype html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\">"
-      "<meta name=\"color-scheme\" content=\"light dark\"><title>Sluice</title></head>\n<body>\n"
-      "<h1>Sluice</h1>\n<p>Mail relay, version " +
-      escapeHtml(version) +
-      ".</p>\n<ul>\n"
-      "<li><a href=\"readyz\">Is it ready?</a></li>\n"
-      "<li><a href=\"metrics\">Metrics</a> for Prometheus</li>\n"
-      "<li><a href=\"api/v1/status\">Status</a>, <a href=\"api/v1/queues\">queues</a> and "
-      "<a href=\"api/v1/messages\">messages</a> as JSON, with the token where one is set</li>\n"
-      "</ul>\n<p>The same on a terminal: <code>sluice status</code>, <code>sluice queue</code>, "
-      "<code>sluice message list</code>.</p>\n</body>\n</html>\n";
-  return response;
+// Samples of a stream: what `samples` says, without end otherwise. Errors: InvalidArgument.
+Result<size_t> readSamples(const net::QueryParameters& query) {
+  if (query.empty()) return LiveFeed::kUnbounded;
+  if (query.size() > 1 || query.front().first != "samples") {
+    return fail(Errc::InvalidArgument, "the only parameter is samples");
+  }
+  const std::string& text = query.front().second;
+  size_t samples = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), samples);
+  if (error != std::errc() || end != text.data() + text.size() || samples == 0) {
+    return fail(Errc::InvalidArgument, "samples: a number from 1");
+  }
+  return samples;
 }
 
 }  // namespace
@@ -57,7 +46,11 @@ AdminServer::AdminServer(const AdminConfig& config, Control& control,
     : guard_(config.listen, config.token, config.hosts),
       control_(control),
       metrics_(metrics),
-      log_(log) {}
+      log_(log),
+      board_(control),
+      feed_([this] { return liveSample(control_, metrics_, board_); }) {}
+
+AdminServer::~AdminServer() { feed_.stop(); }
 
 Result<std::unique_ptr<AdminServer>> AdminServer::create(const AdminConfig& config,
                                                          Control& control,
@@ -69,6 +62,7 @@ Result<std::unique_ptr<AdminServer>> AdminServer::create(const AdminConfig& conf
   std::unique_ptr<AdminServer> server(new AdminServer(config, control, metrics, log));
   net::HttpServerOptions options;
   options.listen = config.listen;
+  options.threads = kThreads + static_cast<int>(LiveFeed::kMaxStreams);
   ASSIGN_OR_RETURN(server->http_,
                    net::HttpServer::create(options, [self = server.get()](const auto& request) {
                      return self->answer(request);
@@ -93,7 +87,24 @@ HttpResponse AdminServer::answer(const HttpRequest& request) {
     }
     return std::move(*refusal);
   }
+  if (auto answer = answerDashboard(request)) return std::move(*answer);
   return answerApi(request, control_, log_);
+}
+
+std::optional<HttpResponse> AdminServer::answerDashboard(const HttpRequest& request) {
+  if (request.path.size() != 3) return std::nullopt;
+  if (request.path[2] == "stream") {
+    if (request.method != "GET") return onlyGet();
+    const auto samples = readSamples(request.query);
+    return samples ? feed_.stream(*samples) : errorResponse(samples.error());
+  }
+  const auto named = [&](std::string_view name) {
+    return std::any_of(request.query.begin(), request.query.end(),
+                       [&](const auto& parameter) { return parameter.first == name; });
+  };
+  if (request.path[2] != "queues" || request.method != "GET") return std::nullopt;
+  if (!named("sort") && !named("match")) return std::nullopt;
+  return board_.answer(request.query);
 }
 
 // Scrapes at the same time share one.
@@ -106,22 +117,20 @@ HttpResponse AdminServer::answerMetrics() {
 }
 
 HttpResponse AdminServer::answerOpen(const HttpRequest& request) {
-  const std::string page = request.path.empty() ? "" : request.path[0];
-  const bool known = page.empty() || page == "livez" || page == "readyz" || page == "metrics";
-  if (!known || request.path.size() > 1) return errorResponse(404, "no such path");
-  if (request.method != "GET") {
-    HttpResponse refusal = errorResponse(405, "only GET");
-    refusal.headers.emplace_back("Allow", "GET");
-    return refusal;
-  }
+  const auto& path = request.path;
+  const std::string page = path.empty() ? "" : path[0];
+  auto file = page.empty()                         ? frontPage("")
+              : page == "page" && path.size() == 2 ? frontPage(path[1])
+                                                   : std::nullopt;
+  const bool known = file || page == "livez" || page == "readyz" || page == "metrics";
+  if (!known || (path.size() > 1 && !file)) return errorResponse(404, "no such path");
+  if (request.method != "GET") return onlyGet();
+  if (file) return std::move(*file);
   if (page == "livez") return jsonResponse({{"live", true}});
   if (page == "metrics") return answerMetrics();
-  if (page == "readyz") {
-    const Readiness readiness = control_.readiness();
-    if (!readiness.ready) return errorResponse(503, "not ready: " + readiness.why_not);
-    return jsonResponse({{"ready", true}});
-  }
-  return frontPage(control_.version());
+  const Readiness readiness = control_.readiness();
+  if (!readiness.ready) return errorResponse(503, "not ready: " + readiness.why_not);
+  return jsonResponse({{"ready", true}});
 }
 
 }  // namespace sluice::relay

@@ -12,6 +12,8 @@
 #include "net/http/http_server.h"
 #include "relay/admin/access_guard.h"
 #include "relay/admin/control.h"
+#include "relay/admin/destination_board.h"
+#include "relay/admin/live_feed.h"
 #include "relay/admin/single_flight.h"
 #include "relay/config/config.h"
 #include "relay/log/event_log.h"
@@ -24,6 +26,7 @@ class AdminServer {
   static Result<std::unique_ptr<AdminServer>> create(const AdminConfig& config, Control& control,
                                                      const metrics::Registry& metrics,
                                                      EventLog& log);
+  ~AdminServer();
   uint16_t port() const { return http_->port(); }
   // What a reload may change: token and host names.
   void reconfigure(const AdminConfig& config);
@@ -34,12 +37,16 @@ class AdminServer {
   net::HttpResponse answer(const net::HttpRequest& request);
   net::HttpResponse answerOpen(const net::HttpRequest& request);
   net::HttpResponse answerMetrics();
+  // What the dashboard asks for beside the API's own; nothing if it is not that.
+  std::optional<net::HttpResponse> answerDashboard(const net::HttpRequest& request);
 
   AccessGuard guard_;
   Control& control_;
   const metrics::Registry& metrics_;
   EventLog& log_;
   SingleFlight<std::shared_ptr<const std::string>> expositions_;
+  DestinationBoard board_;
+  LiveFeed feed_;
   std::unique_ptr<net::HttpServer> http_;  // last: its threads use the others
 };
 

@@ -25,6 +25,11 @@ std::optional<WallTime> nextAttempt(const queue::RecipientStatus& recipient) {
   return recipient.state == RecipientState::Deferred ? recipient.next_attempt : std::nullopt;
 }
 
+ordered_json limitsJson(const DestinationStatus& destination) {
+  if (destination.max_connections == 0) return nullptr;
+  return {{"max_connections", destination.max_connections}, {"rate", textOrNull(destination.rate)}};
+}
+
 ordered_json recipientJson(const MessageView::Recipient& recipient) {
   const queue::RecipientStatus& status = recipient.status;
   return {{"recipient", status.recipient},
@@ -98,6 +103,7 @@ ordered_json toJson(const QueueStatus& queue) {
           {"held", queue.held},
           {"oldest", timeOrNull(queue.oldest)},
           {"connections", destination.connections},
+          {"limits", limitsJson(destination)},
           {"last_reply", textOrNull(destination.last_reply)},
           {"next_attempt", timeOrNull(destination.next_attempt)},
           {"why", textOrNull(destination.why)}};

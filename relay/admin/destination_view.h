@@ -28,6 +28,9 @@ struct DestinationStatus {
   std::optional<WallTime> next_attempt;  // end of its hosts' rest
   // Ends and deferrals so far, in the order of metrics::kDeliveryResults, one a recipient.
   std::array<uint64_t, metrics::kDeliveryResults.size()> results{};
+  // Limits in force, over all shards; 0 and empty where they are not known, and where there is none.
+  uint32_t max_connections = 0;
+  std::string rate;  // "100/s"
 };
 
 class DestinationView {

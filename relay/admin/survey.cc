@@ -30,6 +30,10 @@ void mergeInto(DestinationStatus& sum, const DestinationStatus& shard) {
   if (sum.connector.empty()) sum.connector = shard.connector;
   if (sum.last_reply.empty()) sum.last_reply = shard.last_reply;
   sum.connections += shard.connections;
+  if (sum.max_connections == 0) {
+    sum.max_connections = shard.max_connections;
+    sum.rate = shard.rate;
+  }
   keepEarlier(sum.next_attempt, shard.next_attempt);
   for (const queue::QueueKey& key : shard.keys) {
     if (std::find(sum.keys.begin(), sum.keys.end(), key) == sum.keys.end()) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "relay/config/units.h"
 #include "relay/deliver/dispatcher.h"
 #include "relay/route/destination_name.h"
 
@@ -89,6 +90,8 @@ DestinationStatus Dispatcher::destinationOf(const queue::QueueKey& key) const {
     status.destination = destination->name();
     status.connector = destination->hops().connector->name;
     status.state = destination->stateName();
+    status.max_connections = static_cast<uint32_t>(destination->hops().limits.max_connections);
+    status.rate = formatRate(destination->hops().limits.rate);
     status.connections = static_cast<uint32_t>(destination->connections());
     status.last_reply = destination->lastReply();
     if (destination->resting()) {

@@ -78,11 +78,112 @@ TEST_F(AdminServerTest, MetricsAreInTheTextFormat) {
   EXPECT_THAT(answer, HasSubstr("\nsluice_queue_messages 7\n"));
 }
 
-TEST_F(AdminServerTest, FrontPageIsStaticAndEscaped) {
-  const std::string answer = ask("GET", "/");
-  EXPECT_THAT(answer, HasSubstr("text/html"));
-  EXPECT_THAT(answer, HasSubstr("1.2.3&lt;b>"));
-  EXPECT_THAT(answer, HasSubstr("default-src 'none'"));
+TEST_F(AdminServerTest, TheDashboardIsStaticAndOpenUnderAStrictPolicy) {
+  config_.token = kToken;
+  start();
+  const std::string page = ask("GET", "/");
+  EXPECT_EQ(statusOf(page), 200);
+  EXPECT_THAT(page, HasSubstr("Content-Type: text/html"));
+  for (const char* rule : {"default-src 'none'", "script-src 'self'", "style-src 'self'",
+                           "frame-ancestors 'none'", "require-trusted-types-for 'script'"}) {
+    EXPECT_THAT(page, HasSubstr(rule));
+  }
+  EXPECT_THAT(page, Not(HasSubstr("unsafe")));
+  EXPECT_THAT(ask("GET", "/page/app.js"), HasSubstr("Content-Type: text/javascript"));
+  EXPECT_THAT(ask("GET", "/page/style.css"), HasSubstr("Content-Type: text/css"));
+  for (const char* path : {"/page", "/page/none.js", "/page/app.js/x", "/page/../app.js", "/x"}) {
+    EXPECT_EQ(status("GET", path), 404) << path;
+  }
+  EXPECT_EQ(status("POST", "/page/app.js"), 405);
+}
+
+TEST_F(AdminServerTest, EveryAnswerForbidsWhatItNeedsNot) {
+  for (const char* path : {"/", "/page/app.js", "/metrics", "/api/v1/queues", "/api/v1/none"}) {
+    const std::string answer = ask("GET", path);
+    for (const char* header :
+         {"Content-Security-Policy: default-src 'none'", "X-Content-Type-Options: nosniff",
+          "Referrer-Policy: no-referrer", "X-Frame-Options: DENY", "Cache-Control: no-store"}) {
+      EXPECT_THAT(answer, HasSubstr(header)) << path;
+    }
+  }
+}
+
+// The data of the only event.
+json sampleIn(const std::string& answer) {
+  const std::string body = bodyOf(answer);
+  const size_t begin = body.find("data: ");
+  EXPECT_TRUE(body.starts_with("event: sample\n") && begin != body.npos) << body;
+  return json::parse(body.substr(begin + 6));
+}
+
+TEST_F(AdminServerTest, TheStreamSaysHowTheRelayIs) {
+  registry_.addCounter(metrics::names::kMessagesAccepted, {"apps"}, [] { return 41.0; });
+  QueueStatus queue;
+  queue.destination = {.destination = "slow.test", .state = "resting"};
+  queue.deferred = 9;
+  queue.oldest = WallTime(std::chrono::seconds(1'764'000'000));
+  control_.queue_list = {{.destination = {.destination = "calm.test"}}, queue};
+  const json sample = sampleIn(ask("GET", "/api/v1/stream?samples=1"));
+  EXPECT_EQ(sample["status"]["version"], "1.2.3");
+  EXPECT_EQ(sample["traffic"]["accepted"], 41);
+  EXPECT_EQ(sample["traffic"]["delivered"], 0);
+  EXPECT_EQ(sample["destinations"], 2);
+  EXPECT_EQ(sample["hurting"][0]["destination"], "slow.test");
+  EXPECT_GT(sample["hurting"][0]["hurt"], 50);
+  EXPECT_TRUE(sample["hurting"][0]["velocity"].is_null());
+}
+
+TEST_F(AdminServerTest, TheStreamIsGuardedAndStrict) {
+  EXPECT_EQ(status("POST", "/api/v1/stream", "{}"), 405);
+  EXPECT_EQ(status("GET", "/api/v1/stream?samples=0"), 400);
+  EXPECT_EQ(status("GET", "/api/v1/stream?token=x"), 400);
+  config_.token = kToken;
+  start();
+  EXPECT_EQ(status("GET", "/api/v1/stream?samples=1"), 401);
+}
+
+TEST_F(AdminServerTest, AnOpenStreamDoesNotKeepTheServerFromStopping) {
+  RawClient client(server_->port());
+  client.send("GET /api/v1/stream HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  EXPECT_THAT(client.readAll(std::chrono::milliseconds(300)), HasSubstr("event: sample"));
+  server_.reset();
+  client.readAll();
+  EXPECT_TRUE(client.closed());
+}
+
+TEST_F(AdminServerTest, QueuesAreSortedAndFoundByPartsOfTheirNames) {
+  const auto add = [&](const char* name, uint64_t ready, int64_t oldest, const char* state) {
+    QueueStatus queue;
+    queue.destination = {.destination = name, .state = state};
+    queue.ready = ready;
+    queue.oldest = WallTime(std::chrono::seconds(oldest));
+    control_.queue_list.push_back(queue);
+  };
+  add("b.Example.net", 5, 1'764'000'000, "delivering");
+  add("a.example.net", 90, 1'764'000'300, "resting");
+  add("c.test", 7, 1'763'000'000, "idle");
+  const auto order = [&](const std::string& query) {
+    std::string names;
+    const json page = body("GET", "/api/v1/queues?" + query);
+    for (const json& item : page["items"]) {
+      names += item["destination"].get<std::string>().substr(0, 1);
+    }
+    return names;
+  };
+  EXPECT_EQ(order("sort=hurt").substr(0, 1), "a");
+  EXPECT_EQ(order("sort=oldest"), "cba");
+  EXPECT_EQ(order("sort=waiting"), "acb");
+  EXPECT_EQ(order("sort=name"), "abc");
+  EXPECT_EQ(order("match=EXAMPLE"), "ab");
+  const json page = body("GET", "/api/v1/queues?sort=name&limit=2");
+  EXPECT_EQ(page["total"], 3);
+  EXPECT_EQ(page["next"], "2");
+  EXPECT_EQ(order("sort=name&limit=2&cursor=2"), "c");
+  EXPECT_EQ(order("sort=name&cursor=9"), "");
+  for (const char* query : {"sort=x", "sort=hurt&limit=0", "sort=hurt&cursor=x",
+                            "match=", "sort=hurt&sort=hurt", "sort=hurt&x=1"}) {
+    EXPECT_EQ(status("GET", std::string("/api/v1/queues?") + query), 400) << query;
+  }
 }
 
 TEST_F(AdminServerTest, QueueHasTheFieldsOfTheContract) {
@@ -91,7 +192,9 @@ TEST_F(AdminServerTest, QueueHasTheFieldsOfTheContract) {
                        .connector = "internet",
                        .state = "resting",
                        .connections = 2,
-                       .last_reply = "451 later"};
+                       .last_reply = "451 later",
+                       .max_connections = 20,
+                       .rate = "5/s"};
   queue.deferred = 4;
   queue.oldest = WallTime(std::chrono::seconds(1'764'000'000));
   control_.queue_list = {queue};
@@ -101,6 +204,7 @@ TEST_F(AdminServerTest, QueueHasTheFieldsOfTheContract) {
   EXPECT_EQ(item["deferred"], 4);
   EXPECT_EQ(item["oldest"], "2025-11-24T16:00:00.000000Z");
   EXPECT_TRUE(item["next_attempt"].is_null());
+  EXPECT_EQ(item["limits"], json({{"max_connections", 20}, {"rate", "5/s"}}));
   for (const char* name : {"connector", "ready", "active", "held", "connections", "last_reply"}) {
     EXPECT_TRUE(item.contains(name)) << name;
   }

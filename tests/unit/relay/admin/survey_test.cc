@@ -31,7 +31,11 @@ TEST(Survey, ShardsAndKeysOfOneDestinationAreSummed) {
   one.destinations[0].connections = 1;
   two.destinations[0].connections = 2;
   two.destinations[0].last_reply = "250 ok";
+  two.destinations[0].max_connections = 20;
+  two.destinations[0].rate = "5/s";
   const QueueStatus queue = only(mergeSurveys({one, two}));
+  EXPECT_EQ(queue.destination.max_connections, 20u);
+  EXPECT_EQ(queue.destination.rate, "5/s");
   EXPECT_EQ(queue.destination.destination, "mx.test");
   EXPECT_EQ(queue.ready, 1u);
   EXPECT_EQ(queue.active, 3u);

@@ -5,9 +5,10 @@
 
 int main(int argc, char** argv) {
   using namespace sluice::relay;
-  constexpr AddCommand kCommands[] = {addServeCommand, addCheckCommand,  addQueueCommands,
-                                      addSpoolCommand, addPasswdCommand, addDkimCommand,
-                                      addSinkCommand,  addLoadCommand,   addManualCommand};
+  constexpr AddCommand kCommands[] = {addServeCommand,  addCheckCommand,  addQueueCommands,
+                                      addSpoolCommand,  addPasswdCommand, addDkimCommand,
+                                      addDoctorCommand, addSinkCommand,   addLoadCommand,
+                                      addManualCommand};
   CliContext context{std::cout, std::cerr};
   return runCli(argc, argv, kCommands, context);
 }

@@ -166,6 +166,7 @@ bool readData(Reader reader, const RecordHead& head, DnsRecord& record) {
       return bytes >= 3 && reader.read16(record.preference) && reader.readName(record.data) &&
              reader.position() == head.data_ends;
     case DnsType::Cname:
+    case DnsType::Ptr:
       return reader.readName(record.data) && reader.position() == head.data_ends;
     case DnsType::Txt:
       return bytes >= 1 && reader.readBytes(bytes, data) && joinStrings(data, record.data);
@@ -222,6 +223,8 @@ std::string_view toString(DnsType type) {
       return "CNAME";
     case DnsType::Soa:
       return "SOA";
+    case DnsType::Ptr:
+      return "PTR";
     case DnsType::Mx:
       return "MX";
     case DnsType::Txt:

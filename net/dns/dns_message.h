@@ -20,6 +20,7 @@ enum class DnsType : uint16_t {
   A = 1,
   Cname = 5,
   Soa = 6,
+  Ptr = 12,
   Mx = 15,
   Txt = 16,
   Aaaa = 28,
@@ -45,7 +46,7 @@ struct DnsRecord {
   uint32_t ttl_s = 0;
   IpAddress address;        // A, AAAA
   uint16_t preference = 0;  // MX
-  std::string data;         // CNAME and MX: the name; TXT: its strings, joined; TLSA: its bytes
+  std::string data;  // CNAME, MX and PTR: the name; TXT: its strings, joined; TLSA: its bytes
 };
 
 struct DnsMessage {

@@ -36,8 +36,15 @@ Result<ares_channel> openChannel(milliseconds timeout, ares_sock_state_cb on_soc
   return channel;
 }
 
-// The name servers of resolv.conf, as c-ares reads it.
-Result<std::vector<Endpoint>> systemServers() {
+// c-ares says ECONNREFUSED when servers answer SERVFAIL, NOTIMP or REFUSED, too. All of them had
+// their turn then, and recursive servers remember a failure for some seconds: asking at once again
+// would only add load.
+bool worthAnotherAttempt(int status) { return status == ARES_ETIMEOUT; }
+
+}  // namespace
+
+// As c-ares reads it.
+Result<std::vector<Endpoint>> systemNameServers() {
   ares_channel channel = nullptr;
   if (const int status = ares_init(&channel); status != ARES_SUCCESS) {
     return fail(Errc::Io, std::string("resolv.conf: ") + ares_strerror(status));
@@ -62,13 +69,6 @@ Result<std::vector<Endpoint>> systemServers() {
   ares_free_data(nodes);
   return servers;
 }
-
-// c-ares says ECONNREFUSED when servers answer SERVFAIL, NOTIMP or REFUSED, too. All of them had
-// their turn then, and recursive servers remember a failure for some seconds: asking at once again
-// would only add load.
-bool worthAnotherAttempt(int status) { return status == ARES_ETIMEOUT; }
-
-}  // namespace
 
 struct DnsTransport::Question {
   std::string name;
@@ -194,7 +194,7 @@ DnsTransport::DnsTransport(Loop& loop, const ResolverOptions& options)
 Result<void> DnsTransport::readServers() {
   std::vector<Endpoint> servers = configured_servers_;
   if (servers.empty()) {
-    ASSIGN_OR_RETURN(servers, systemServers());
+    ASSIGN_OR_RETURN(servers, systemNameServers());
   }
   std::string list;
   for (const Endpoint& server : servers) list += (list.empty() ? "" : ",") + server.toString();

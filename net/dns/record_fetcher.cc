@@ -131,6 +131,7 @@ void RecordFetcher::observe(const Fetch& fetch, RecordSet::Outcome outcome) {
         return 3;
       case DnsType::Tlsa:
         return 4;
+      case DnsType::Ptr:  // asked for by hand only
       case DnsType::Cname:
       case DnsType::Soa:
         break;

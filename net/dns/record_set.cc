@@ -9,6 +9,7 @@ namespace {
 using std::chrono::seconds;
 
 constexpr size_t kMaxTextBytes = 32 * 1024;  // of all TXT records of one name
+constexpr size_t kMaxNames = 32;             // of one address; some have thousands
 constexpr size_t kMaxTlsaRecords = 32;
 constexpr size_t kMaxTlsaBytes = 4096;  // of one record, which may hold a whole certificate
 
@@ -51,6 +52,13 @@ void takeTexts(const AliasChain& chain, RecordSet& set) {
   }
 }
 
+void takeNames(const AliasChain& chain, RecordSet& set) {
+  for (const DnsRecord* record : chain.records) {
+    if (set.names.size() == kMaxNames) break;
+    if (isHostName(record->data)) set.names.push_back(record->data);
+  }
+}
+
 // RFC 6698 §2.1. One that is too long stays as one without data, which nobody can use: that there
 // are records says something, too.
 void takeTlsa(const AliasChain& chain, RecordSet& set) {
@@ -75,6 +83,8 @@ void takeRecords(const AliasChain& chain, DnsType type, RecordSet& set) {
       return takeTexts(chain, set);
     case DnsType::Tlsa:
       return takeTlsa(chain, set);
+    case DnsType::Ptr:
+      return takeNames(chain, set);
     case DnsType::Cname:
     case DnsType::Soa:
       return;
@@ -87,6 +97,7 @@ size_t RecordSet::bytes() const {
   size_t bytes = sizeof(RecordSet) + why.capacity() + canonical.capacity() +
                  addresses.capacity() * sizeof(IpAddress);
   for (const MxHost& host : mx_hosts) bytes += sizeof(MxHost) + host.name.capacity();
+  for (const std::string& name : names) bytes += sizeof(name) + name.capacity();
   for (const std::string& text : texts) bytes += sizeof(text) + text.capacity();
   for (const TlsaRecord& record : tlsa) bytes += sizeof(record) + record.data.capacity();
   return bytes;

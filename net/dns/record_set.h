@@ -31,6 +31,7 @@ struct RecordSet {
   std::vector<MxHost> mx_hosts;      // host names only, by preference, at most kMaxMxHosts
   std::vector<IpAddress> addresses;  // of the one family asked for, at most kMaxAddresses
   std::vector<std::string> texts;    // TXT
+  std::vector<std::string> names;    // PTR: host names only, a bounded number
   std::vector<TlsaRecord> tlsa;
   bool authentic = false;  // every answer on the way bore the AD bit
   std::string canonical;   // where aliases led; empty if there were none

@@ -136,6 +136,14 @@ class CaresResolver final : public Resolver {
         std::move(done));
   }
 
+  std::unique_ptr<Lookup> names(
+      const IpAddress& address,
+      UniqueFunction<void(Result<std::vector<std::string>>)> done) override {
+    return records<std::vector<std::string>>(
+        reverseName(address), DnsType::Ptr, [](const RecordSet& set) { return set.names; },
+        std::move(done));
+  }
+
   void flushCache() override {
     fetcher_.flush();
     hosts_ = HostsFile::read(hosts_path_);
@@ -169,6 +177,29 @@ class CaresResolver final : public Resolver {
 };
 
 }  // namespace
+
+std::unique_ptr<Lookup> Resolver::names(
+    const IpAddress& address, UniqueFunction<void(Result<std::vector<std::string>>)> done) {
+  done(fail(Errc::NoData, "no names are known for " + address.toString()));
+  return nullptr;
+}
+
+std::string reverseName(const IpAddress& address) {
+  std::string name;
+  const auto& bytes = address.bytes();
+  if (address.isV4()) {
+    for (size_t i = bytes.size(); i-- > 12;) name += std::to_string(bytes[i]) + ".";
+    return name + "in-addr.arpa";
+  }
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  for (size_t i = bytes.size(); i-- > 0;) {
+    for (const unsigned nibble : {bytes[i] & 15u, unsigned{bytes[i]} >> 4}) {
+      name += kDigits[nibble];
+      name += '.';
+    }
+  }
+  return name + "ip6.arpa";
+}
 
 Result<std::unique_ptr<Resolver>> Resolver::create(Loop& loop, const ResolverOptions& options) {
   ASSIGN_OR_RETURN(auto transport, DnsTransport::create(loop, options));

@@ -96,8 +96,18 @@ class Resolver {
   // whether they were validated, so ask for the host's addresses first.
   virtual std::unique_ptr<Lookup> tlsa(const std::string& name,
                                        UniqueFunction<void(Result<TlsaAnswer>)> done) = 0;
+  // The names of an address by its PTR records, host names only. Errors as above.
+  virtual std::unique_ptr<Lookup> names(
+      const IpAddress& address, UniqueFunction<void(Result<std::vector<std::string>>)> done);
   // Forgets answers, and reads resolv.conf and the hosts file again.
   virtual void flushCache() = 0;
 };
+
+// "1.2.0.192.in-addr.arpa": where an address's PTR records are (RFC 1035 section 3.5, RFC 3596
+// section 2.5).
+std::string reverseName(const IpAddress& address);
+
+// The name servers of resolv.conf, in its order. Errors: Io.
+Result<std::vector<Endpoint>> systemNameServers();
 
 }  // namespace sluice::net

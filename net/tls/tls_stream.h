@@ -12,6 +12,7 @@
 
 #include "net/loop.h"
 #include "net/stream.h"
+#include "net/tls/certificate_facts.h"
 #include "net/tls/tls_client_context.h"
 #include "net/tls/tls_handles.h"
 #include "net/tls/tls_server_context.h"
@@ -39,6 +40,11 @@ class TlsStream final : public Stream, private Stream::Handler {
   bool resumed() const { return resumed_; }
   // A client's, also when the handshake has failed: what is wrong with the server's certificate.
   PeerFault peerFault() const { return TlsClientContext::faultOf(*connection_); }
+  // A client's: what the server has shown, judged for `host`; nothing of a session that was
+  // resumed.
+  std::optional<ShownCertificate> shownCertificate(const std::string& host) const {
+    return resumed_ ? std::nullopt : shownOn(*connection_, host);
+  }
   // A server's: the client has a certificate of the client CA.
   bool trustedClient() const { return trusted_client_; }
 

@@ -15,6 +15,7 @@ void addQueueCommands(CLI::App& app, CliContext& context);
 void addSpoolCommand(CLI::App& app, CliContext& context);   // spool check, spool export
 void addPasswdCommand(CLI::App& app, CliContext& context);  // passwd
 void addDkimCommand(CLI::App& app, CliContext& context);    // dkim keygen
+void addDoctorCommand(CLI::App& app, CliContext& context);  // doctor
 void addSinkCommand(CLI::App& app, CliContext& context);    // sink
 void addLoadCommand(CLI::App& app, CliContext& context);    // load
 void addManualCommand(CLI::App& app, CliContext& context);  // manual; hidden

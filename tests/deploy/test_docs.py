@@ -57,7 +57,7 @@ def test_metrics_and_events_in_troubleshoot_exist():
 
 
 # Commands that a page shows but that README says are not there yet.
-NOT_YET = {"doctor"}
+NOT_YET = set()
 
 
 def commands_shown():

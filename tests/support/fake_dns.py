@@ -27,7 +27,7 @@ import struct
 import threading
 import time
 
-TYPES = {"A": 1, "CNAME": 5, "SOA": 6, "MX": 15, "TXT": 16, "AAAA": 28, "TLSA": 52}
+TYPES = {"A": 1, "CNAME": 5, "SOA": 6, "PTR": 12, "MX": 15, "TXT": 16, "AAAA": 28, "TLSA": 52}
 TYPE_NAMES = {number: name for name, number in TYPES.items()}
 RCODES = {"NOERROR": 0, "FORMERR": 1, "SERVFAIL": 2, "NXDOMAIN": 3, "NOTIMP": 4, "REFUSED": 5}
 MAX_UDP_BYTES = 512  # RFC 1035 section 4.2.1
@@ -69,7 +69,7 @@ def wire_value(kind, value):
         return socket.inet_pton(socket.AF_INET, value)
     if kind == "AAAA":
         return socket.inet_pton(socket.AF_INET6, value)
-    if kind == "CNAME":
+    if kind in ("CNAME", "PTR"):
         return wire_name(value)
     if kind == "MX":
         preference, host = value.split() if isinstance(value, str) else value

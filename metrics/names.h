@@ -62,7 +62,8 @@ inline constexpr Metric kClientFaults{
     "sluice_client_faults_total",
     Type::Counter,
     {"connector", "fault"},
-    "What clients did wrong: timeout, early_talker, bare_newline, gone_before_reply.",
+    "What clients did wrong: timeout, early_talker, proxy_header, held_back, bare_newline, "
+    "gone_before_reply.",
     "gone_before_reply rises: clients give up before their 250 and will send again."};
 inline constexpr Metric kDkimMessages{
     "sluice_dkim_messages_total",

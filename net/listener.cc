@@ -100,6 +100,7 @@ Result<std::unique_ptr<Listener>> Listener::create(Loop& loop, int socket,
 
 void Listener::onConnection(int status) {
   if (status < 0) return;  // EMFILE and the like: libuv has closed the connection for us
+  last_descriptor_ = handle_->accepted_fd;
   auto stream = TcpStream::accept(loop_, reinterpret_cast<uv_stream_t*>(handle_.get()));
   if (stream) on_connection_(std::move(*stream));
 }

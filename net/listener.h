@@ -30,6 +30,9 @@ class Listener {
                                                   OnConnection on_connection);
   ~Listener();
   Endpoint local() const { return local_; }
+  // The number of the connection that was taken last. The kernel gives the lowest that is free: as
+  // many descriptors are open at least.
+  int lastDescriptor() const { return last_descriptor_; }
 
  private:
   Listener(Loop& loop, OnConnection on_connection);
@@ -38,6 +41,7 @@ class Listener {
   OnConnection on_connection_;
   UvHandle<uv_tcp_t> handle_;
   Endpoint local_;
+  int last_descriptor_ = -1;
 };
 
 }  // namespace sluice::net

@@ -1,8 +1,10 @@
 #include "relay/relay.h"
 
 #include <fmt/format.h>
+#include <sys/resource.h>
 
 #include <algorithm>
+#include <climits>
 #include <condition_variable>
 #include <utility>
 
@@ -19,6 +21,19 @@ namespace {
 constexpr size_t kDeliveryWorkers = 2;
 constexpr size_t kMaxWaitingWork = 1000;
 constexpr std::chrono::seconds kAbortTime{3};    // for what a drain that took too long leaves
+constexpr std::string_view kQuota = "quota/";  // names of the settings that keep what is used
+
+// The rest is for the queue's files and for delivery, which must go on when clients are too many.
+constexpr rlim_t kShareReserved = 4;  // a quarter
+constexpr rlim_t kMostReserved = 4096;
+
+int clientDescriptors() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur > INT_MAX) return INT_MAX;
+  const rlim_t reserved = std::min(limit.rlim_cur / kShareReserved, kMostReserved);
+  return static_cast<int>(limit.rlim_cur - reserved);
+}
+
 constexpr std::chrono::seconds kAnswerTime{10};  // of a loop, to anything else
 
 std::string joined(const std::vector<std::string>& lines, std::string_view between) {
@@ -79,6 +94,7 @@ Result<void> Relay::begin() {
     loops_.push_back(std::move(loop));
   }
   signing_ = std::make_unique<SigningPool>(shard_count_);
+  restoreUsage();
   RETURN_IF_ERROR(openQueue());
   RETURN_IF_ERROR(makeShards());
   for (const auto& loop : loops_) threads_.emplace_back([raw = loop.get()] { raw->run(); });
@@ -345,6 +361,18 @@ Result<void> Relay::apply(Plan next) {
   return {};
 }
 
+void Relay::restoreUsage() {
+  for (const auto& [name, value] : queue_->settings(std::string(kQuota))) {
+    if (!limits_.restore(name.substr(kQuota.size()), value)) (void)queue_->removeSetting(name);
+  }
+}
+
+void Relay::keepUsage() {
+  for (const auto& [user, used] : limits_.usage()) {
+    (void)queue_->putSetting(std::string(kQuota) + user, used);  // else with the next change
+  }
+}
+
 // What a refused reload has said of the certificates need not be said again by renewCertificates().
 void Relay::noteBrokenCertificates() {
   const std::string state = tlsFilesState(*plan_.config);
@@ -395,7 +423,10 @@ bool Relay::stop() {
         kAnswerTime);
   }
   if (signing_) signing_->stop();  // the loops outlive it
-  if (queue_) queue_->close();
+  if (queue_) {
+    keepUsage();
+    queue_->close();
+  }
   for (const auto& loop : loops_) loop->stop();
   for (std::thread& thread : threads_) thread.join();
   threads_.clear();

@@ -44,6 +44,8 @@ class Relay {
   void renewCertificates();
   uint16_t adminPort() const { return admin_->port(); }
 
+  // Writes down what users have used of their quotas.
+  void keepUsage();
  private:
   Relay(Plan plan, std::shared_ptr<net::TicketKeys> tickets, LoadConfig load_again, EventLog& log);
   Result<void> begin();
@@ -58,6 +60,7 @@ class Relay {
   void loadUsers(const Config& config);
   // relay_metrics.cc
   void registerMetrics();
+  void restoreUsage();
   void registerQueue();
   void registerReceiveConnectors();
   void registerDestinations();
@@ -93,6 +96,7 @@ class Relay {
   size_t shard_count_ = 1;
   std::deque<ShardMetrics> shard_metrics_;
   queue::QueueMetrics queue_metrics_;
+  UserLimits limits_;
   metrics::Counter reload_failures_;
   metrics::Registry registry_;
   std::unique_ptr<metrics::DestinationMetrics> destination_metrics_;

@@ -118,6 +118,8 @@ void Relay::registerReceiveConnectors() {
     };
     fault("timeout", &AcceptMetrics::timeouts);
     fault("early_talker", &AcceptMetrics::early_talkers);
+    fault("proxy_header", &AcceptMetrics::proxy_headers);
+    fault("held_back", &AcceptMetrics::held_back);
     fault("bare_newline", &AcceptMetrics::bare_newlines);
     fault("gone_before_reply", &AcceptMetrics::client_gone);
     addTlsSessions(registry_, "in",
@@ -139,6 +141,7 @@ void Relay::registerReceiveConnectors() {
     registry_.addCounter(names::kShed, {"connections"}, counter(&AcceptMetrics::shed_connections));
     registry_.addCounter(names::kShed, {"connections_per_client"},
                          counter(&AcceptMetrics::shed_per_client));
+    registry_.addCounter(names::kShed, {"descriptors"}, counter(&AcceptMetrics::shed_descriptors));
     registry_.addCounter(names::kShed, {"no_room"}, counter(&AcceptMetrics::shed_no_room));
     registry_.addGauge(names::kSmtpConnections, {"in", name},
                        ofAll<Gauge>(

@@ -71,8 +71,16 @@ Shard::Shard(net::Loop& loop, ShardMetrics& metrics, std::unique_ptr<net::Resolv
   context_.workers = &shared.workers;
   for (const auto& settings : plan.receive) {
     const std::string& name = settings->connector.name;
-    const AcceptContext accept{loop,        queue,     shared.log,      *metrics.receive.at(name),
-                               plan.router, plan.dkim, &shared.signing, &shared.auth};
+    const AcceptContext accept{loop,
+                               queue,
+                               shared.log,
+                               *metrics.receive.at(name),
+                               plan.router,
+                               plan.dkim,
+                               &shared.signing,
+                               &shared.auth,
+                               &shared.limits,
+                               shared.descriptors};
     connectors_.push_back(
         std::make_unique<ReceiveConnector>(accept, settings, *shared.connections.at(name)));
   }

@@ -50,7 +50,9 @@ class Shard {
     std::vector<Endpoint> own_listeners;
     SigningPool& signing;
     AuthServer& auth;
+    UserLimits& limits;
     net::WorkerPool& workers;
+    int descriptors;  // that clients may have
   };
   // Errors: Io (the resolver cannot be set up).
   static Result<std::unique_ptr<Shard>> create(size_t index, net::Loop& loop, ShardMetrics& metrics,

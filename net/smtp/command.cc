@@ -52,6 +52,7 @@ constexpr std::array kVerbs{
     VerbName{"TRACE", Verb::Foreign},
     VerbName{"PATCH", Verb::Foreign},
     VerbName{"PRI", Verb::Foreign},
+    VerbName{"PROXY", Verb::Foreign},  // of a proxy that is not known as one
 };
 
 tl::unexpected<Rejection> reject(int code, EnhancedStatusCode status, std::string text) {

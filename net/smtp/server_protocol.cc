@@ -48,6 +48,10 @@ bool hasControls(std::string_view line) {
 void ServerProtocol::greet() {
   if (greeted_ || closing_) return;
   greeted_ = true;
+  appendGreeting();
+}
+
+void ServerProtocol::appendGreeting() {
   output_.append("220 ").append(settings_.hostname).append(" ESMTP Sluice\r\n");
 }
 
@@ -272,59 +276,16 @@ void ServerProtocol::doHello(std::string_view argument, bool extended) {
   offer.starttls = settings_.starttls && !tls_;
   const bool auth =
       settings_.auth == AuthOffer::Always || (settings_.auth == AuthOffer::UnderTls && tls_);
-  if (auth) offer.auth_mechanisms = settings_.auth_mechanisms;
-  offer.xclient = settings_.xclient;
+  std::string mechanisms;
+  if (auth) {
+    mechanisms = settings_.auth_mechanisms;
+    if (bound_ && !settings_.auth_mechanisms_bound.empty()) {
+      mechanisms.append(mechanisms.empty() ? "" : " ").append(settings_.auth_mechanisms_bound);
+    }
+  }
+  offer.auth_mechanisms = mechanisms;
+  offer.xclient = xclient_;
   appendEhloReply(output_, settings_.hostname, offer);
-}
-
-void ServerProtocol::doStartTls(std::string_view argument) {
-  if (!settings_.starttls) return refuse(kNotImplemented);
-  if (!argument.empty()) return refuse(kNoArgument);
-  if (tls_ || has_mail_) return refuse(ServerReply{503, {5, 5, 1}, "Not now"});
-  if (behind_ > 0) {  // plaintext that would be taken for something said under TLS
-    return close({421, {4, 7, 0}, "Commands were sent behind STARTTLS, closing"});
-  }
-  write({220, {2, 0, 0}, "Ready to start TLS"});
-  mode_ = Mode::Handshake;
-  events_.onStartTls();
-}
-
-// RFC 3207 section 4.2: what was said before is forgotten.
-void ServerProtocol::tlsStarted() {
-  mode_ = Mode::Command;
-  tls_ = true;
-  authenticated_ = false;
-  hello_ = false;
-  extended_ = false;
-}
-
-void ServerProtocol::doAuth(std::string_view argument) {
-  if (settings_.auth == AuthOffer::None) return refuse(kNotImplemented);
-  if (settings_.auth == AuthOffer::UnderTls && !tls_) {
-    return refuse(ServerReply{538, {5, 7, 11}, "Encryption is required for authentication"});
-  }
-  if (!extended_ || has_mail_ || authenticated_) {
-    return refuse(ServerReply{503, {5, 5, 1}, "No AUTH at this point"});
-  }
-  const auto auth = parseAuth(argument);
-  if (!auth) return refuse(auth.error());
-  ask(Expect::Auth);
-  events_.onAuth(*auth);
-}
-
-void ServerProtocol::challenge(std::string_view base64) {
-  if (closing_ || expect_ != Expect::Auth) return;
-  output_.append("334 ").append(base64).append("\r\n");
-  expect_ = Expect::Nothing;
-  mode_ = Mode::AuthResponse;
-  resume();
-}
-
-void ServerProtocol::doXClient(std::string_view argument) {
-  if (!settings_.xclient) return refuse(ServerReply{550, {5, 7, 0}, "XCLIENT is not for you"});
-  if (has_mail_) return refuse(ServerReply{503, {5, 5, 1}, "A transaction is under way"});
-  ask(Expect::XClient);
-  events_.onXClient(argument);
 }
 
 std::optional<ServerReply> ServerProtocol::refusesMail() const {
@@ -423,8 +384,6 @@ void ServerProtocol::reply(const ServerReply& reply) {
       mode_ = Mode::Command;
       break;
     case Expect::XClient:
-      if (good) hello_ = false;
-      break;
     case Expect::Nothing:
       break;
   }

@@ -18,6 +18,7 @@
 #include "net/smtp/command.h"
 #include "net/smtp/content_reader.h"
 #include "net/smtp/status_code.h"
+#include "net/smtp/xclient.h"
 
 namespace sluice::smtp {
 
@@ -42,7 +43,8 @@ struct ServerSettings {
   AuthOffer auth = AuthOffer::None;
   bool auth_required = false;   // before MAIL
   std::string auth_mechanisms;  // "PLAIN LOGIN"
-  bool xclient = false;
+  // Those that are offered beside them where a channel can be bound to: "SCRAM-SHA-256-PLUS".
+  std::string auth_mechanisms_bound;
 };
 
 // Told what the client does. What a command views is valid during the call only.
@@ -65,9 +67,9 @@ class ServerEvents : public ContentSink {
   virtual void onBareNewlineCommand() {}
   // 220 is written. Send it, do the handshake, then call tlsStarted(); feed nothing until then.
   virtual void onStartTls() {}
-  virtual void onAuth(const AuthCommand&) {}                // answer it, or challenge()
-  virtual void onAuthResponse(std::string_view) {}          // a line, base64 or "*"; as onAuth
-  virtual void onXClient(std::string_view /*argument*/) {}  // answer it
+  virtual void onAuth(const AuthCommand&) {}        // answer it, or challenge()
+  virtual void onAuthResponse(std::string_view) {}  // a line, base64 or "*"; as onAuth
+  virtual void onXClient(const XClientCommand&) {}  // answer it, or restart()
 };
 
 class ServerProtocol {
@@ -98,8 +100,14 @@ class ServerProtocol {
   // Answers a content; its reply leaves when those of all contents before it have.
   void replyToContent(uint64_t ticket, const ServerReply& reply);
   void challenge(std::string_view base64);  // 334, in an AUTH exchange
-  void tlsStarted();
+  // `bound`: the exchange of credentials can be bound to the connection.
+  void tlsStarted(bool bound = false);
   void authenticated() { authenticated_ = true; }
+  // This client may speak for others; EHLO offers XCLIENT.
+  void permitXClient() { xclient_ = true; }
+  // Answers XCLIENT: with a greeting, as to a new client. `hello` says that it has said EHLO (true)
+  // or HELO (false) already; `known` that it has authenticated.
+  void restart(std::optional<bool> hello, bool known);
   // Writes a last reply out of turn (421) and ends the session. Nothing if it is closing.
   void shutDown(const ServerReply& reply);
   // Ends the session with 421 4.3.2 as soon as no transaction is under way.
@@ -166,6 +174,7 @@ class ServerProtocol {
   bool blocked() const;
   std::string& out() { return owed_.empty() ? output_ : owed_.back().after; }
   static void append(std::string& out, const ServerReply& reply);
+  void appendGreeting();
   void ask(Expect expect);
   void write(const ServerReply& reply);
   void refuse(const ServerReply& reply);
@@ -197,6 +206,8 @@ class ServerProtocol {
   bool extended_ = false;
   bool tls_ = false;
   bool authenticated_ = false;
+  bool xclient_ = false;
+  bool bound_ = false;
   bool has_mail_ = false;
   bool smtputf8_ = false;
   bool recipients_refused_ = false;

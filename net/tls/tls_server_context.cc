@@ -21,9 +21,12 @@ namespace {
 // RFC 7301 ids that SMTP clients send, if they send any. "smtp" is what others accept, too.
 constexpr std::string_view kOurProtocol = "smtp";
 
-// Certificates and CA in a digest, so that no session is resumed beyond what vouched for it.
+// CA and fingerprints in a digest, so that no session is resumed beyond what vouched for it.
 std::string scopeOf(const TlsServerOptions& options) {
   std::string text = options.scope;
+  for (const Sha256Digest& fingerprint : options.client_fingerprints) {
+    text.append(asView(fingerprint));
+  }
   if (options.client_ca) {
     for (const auto& authority : options.client_ca->all()) {
       std::array<uint8_t, EVP_MAX_MD_SIZE> digest{};
@@ -112,6 +115,9 @@ Result<std::shared_ptr<const TlsServerContext>> TlsServerContext::create(
   ERR_clear_error();
   std::shared_ptr<TlsServerContext> context(new TlsServerContext);
   context->tickets_ = std::move(tickets);
+  context->has_client_ca_ = options.client_ca.has_value();
+  context->client_fingerprints_ = options.client_fingerprints;
+  std::sort(context->client_fingerprints_.begin(), context->client_fingerprints_.end());
   for (const TlsIdentity& identity : options.identities) {
     RETURN_IF_ERROR(context->add(identity, options));
   }
@@ -137,6 +143,8 @@ Result<void> TlsServerContext::add(const TlsIdentity& identity, const TlsServerO
       good = good && X509_STORE_add_cert(authorities, authority.get()) == 1 &&
              SSL_CTX_add_client_CA(raw, authority.get()) == 1;
     }
+  }
+  if (options.client_ca || !options.client_fingerprints.empty()) {
     SSL_CTX_set_verify(raw, SSL_VERIFY_PEER, Callbacks::onVerified);
     SSL_CTX_set_retain_only_sha256_of_client_certs(raw, 1);
   }
@@ -169,8 +177,17 @@ SslHandle TlsServerContext::newConnection() const {
 
 bool TlsServerContext::hasTrustedClient(const ssl_st& connection) {
   const SSL_SESSION* session = SSL_get_session(&connection);
-  return session != nullptr && SSL_SESSION_has_peer_sha256(session) == 1 &&
-         SSL_get_verify_result(&connection) == X509_V_OK;
+  if (session == nullptr || SSL_SESSION_has_peer_sha256(session) != 1) return false;
+  const TlsServerContext& self = Callbacks::ofConnection(&connection);
+  if (self.has_client_ca_ && SSL_get_verify_result(&connection) == X509_V_OK) return true;
+  const uint8_t* digest = nullptr;
+  size_t size = 0;
+  SSL_SESSION_get0_peer_sha256(session, &digest, &size);
+  Sha256Digest fingerprint{};
+  if (size != fingerprint.size()) return false;
+  std::copy_n(digest, size, fingerprint.begin());
+  return std::binary_search(self.client_fingerprints_.begin(), self.client_fingerprints_.end(),
+                            fingerprint);
 }
 
 }  // namespace sluice::net

@@ -10,6 +10,7 @@
 
 #include "net/base/clock.h"
 #include "net/base/result.h"
+#include "net/tls/crypto.h"
 #include "net/tls/ticket_keys.h"
 #include "net/tls/tls_handles.h"
 #include "net/tls/tls_identity.h"
@@ -21,6 +22,8 @@ struct TlsServerOptions {
   std::vector<TlsIdentity> identities;
   // Clients are asked for a certificate of one of these, and go on without one.
   std::optional<TlsCertificates> client_ca;
+  // Or for one of these, whoever signed it: SHA-256 of the DER form.
+  std::vector<Sha256Digest> client_fingerprints;
   std::string scope;  // sessions are resumed where this is the same: the listener's name
 };
 
@@ -38,7 +41,7 @@ class TlsServerContext {
   WallTime expiry() const { return expiry_; }
   // For a new connection, which must not outlive this.
   SslHandle newConnection() const;
-  // Of an established connection: did it come with a certificate of the client CA?
+  // Of an established connection: did it come with a certificate that was asked for?
   static bool hasTrustedClient(const ssl_st& connection);
 
  private:
@@ -49,6 +52,8 @@ class TlsServerContext {
 
   std::vector<std::unique_ptr<Choice>> choices_;
   std::shared_ptr<TicketKeys> tickets_;
+  bool has_client_ca_ = false;
+  std::vector<Sha256Digest> client_fingerprints_;  // sorted
   WallTime expiry_ = WallTime::max();
 };
 

@@ -181,6 +181,18 @@ void TlsStream::learnWhatWasAgreed() {
   }
 }
 
+std::optional<std::string> TlsStream::exporter() const {
+  constexpr std::string_view kLabel = "EXPORTER-Channel-Binding";
+  constexpr size_t kBytes = 32;
+  if (!ready_ || SSL_version(connection_.get()) != TLS1_3_VERSION) return std::nullopt;
+  std::string bytes(kBytes, '\0');
+  if (SSL_export_keying_material(connection_.get(), reinterpret_cast<uint8_t*>(bytes.data()),
+                                 bytes.size(), kLabel.data(), kLabel.size(), nullptr, 0, 1) != 1) {
+    return std::nullopt;
+  }
+  return bytes;
+}
+
 // Gives the handler what records there are, up to a buffer's fill. False when there are no more.
 bool TlsStream::takeSome() {
   SSL* connection = connection_.get();

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -45,8 +46,11 @@ class TlsStream final : public Stream, private Stream::Handler {
   std::optional<ShownCertificate> shownCertificate(const std::string& host) const {
     return resumed_ ? std::nullopt : shownOn(*connection_, host);
   }
-  // A server's: the client has a certificate of the client CA.
+  // A server's: the client has a certificate of the client CA, or one whose fingerprint is listed.
   bool trustedClient() const { return trusted_client_; }
+  // What ties an exchange of credentials to this connection (RFC 9266, tls-exporter). Nothing under
+  // TLS 1.2, where clients that bind mean another one.
+  std::optional<std::string> exporter() const;
 
   // Stream. What is written before it is ready waits. finish() says close_notify.
   void setHandler(Stream::Handler* handler) override { handler_ = handler; }

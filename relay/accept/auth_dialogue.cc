@@ -29,6 +29,9 @@ std::optional<sasl::Mechanism> AuthDialogue::offered(std::string_view name) cons
   const auto mechanism = sasl::mechanismOf(name);
   const auto& all = session_.settings->mechanisms;
   if (!mechanism || std::find(all.begin(), all.end(), *mechanism) == all.end()) return std::nullopt;
+  if (*mechanism == sasl::Mechanism::ScramSha256Plus && !session_.binding.plus_offered) {
+    return std::nullopt;
+  }
   return mechanism;
 }
 

@@ -18,9 +18,9 @@ ConnectionCount::Verdict ConnectionCount::take(const IpAddress& client, int max_
                                                int max_per_client) {
   const std::lock_guard lock(mutex_);
   if (total_ >= max_connections) return Verdict::Full;
-  const auto found = clients_.try_emplace(clientOf(client)).first;
-  if (max_per_client > 0 && found->second >= max_per_client) return Verdict::ClientFull;
-  ++found->second;
+  int& of_client = clients_[clientOf(client)];
+  if (max_per_client > 0 && of_client >= max_per_client) return Verdict::ClientFull;
+  ++of_client;
   ++total_;
   return Verdict::Taken;
 }
@@ -28,8 +28,19 @@ ConnectionCount::Verdict ConnectionCount::take(const IpAddress& client, int max_
 void ConnectionCount::release(const IpAddress& client) {
   const std::lock_guard lock(mutex_);
   --total_;
+  forget(client);
+}
+
+void ConnectionCount::forget(const IpAddress& client) {
   const auto found = clients_.find(clientOf(client));
   if (found != clients_.end() && --found->second == 0) clients_.erase(found);
+}
+
+bool ConnectionCount::move(const IpAddress& from, const IpAddress& to, int max_per_client) {
+  const std::lock_guard lock(mutex_);
+  forget(from);
+  const int count = ++clients_[clientOf(to)];
+  return max_per_client <= 0 || count <= max_per_client;
 }
 
 int ConnectionCount::total() const {

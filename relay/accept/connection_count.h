@@ -17,9 +17,14 @@ class ConnectionCount {
   // Counts a connection in, unless a limit is reached; 0 is no limit for a client.
   Verdict take(const IpAddress& client, int max_connections, int max_per_client);
   void release(const IpAddress& client);
+  // A connection that was counted as `from` is `to`'s, and counted even if that is one too many:
+  // then false.
+  bool move(const IpAddress& from, const IpAddress& to, int max_per_client);
   int total() const;
 
  private:
+  void forget(const IpAddress& client);
+
   mutable std::mutex mutex_;
   int total_ = 0;                               // guarded by mutex_
   std::unordered_map<IpAddress, int> clients_;  // guarded by mutex_

@@ -13,6 +13,8 @@
 #include "net/base/result.h"
 #include "net/smtp/command.h"
 #include "queue/queue.h"
+#include "relay/accept/author_check.h"
+#include "relay/accept/user_limits.h"
 #include "relay/route/router.h"
 #include "relay/sign/dkim_signer.h"
 
@@ -40,6 +42,8 @@ class MailTransaction {
 
   std::unique_ptr<queue::Incoming> incoming;  // while content comes
   std::unique_ptr<DkimSigner> signer;         // likewise, if there are keys
+  std::unique_ptr<AuthorCheck> author_check;  // likewise, if its user is held to authors
+  std::unique_ptr<UserLimits::Hold> quota;    // what it takes of its user's, if that has one
 
  private:
   bool isNew(std::string_view local_part, const std::string& domain_key);

@@ -1,6 +1,8 @@
 // How a receive connector takes connections in, and how it comes to its end.
 #include "relay/accept/receive_connector.h"
 
+#include <algorithm>
+
 namespace sluice::relay {
 namespace {
 
@@ -8,6 +10,9 @@ constexpr std::string_view kTooMany = "421 4.3.2 Too many connections, try again
 constexpr std::string_view kTooManyOfYours =
     "421 4.7.0 Too many connections from your address, try again later\r\n";
 constexpr std::string_view kTooEarly = "554 5.5.0 Wait for the greeting before you talk\r\n";
+// A proxy sends its header with the first segment; Postfix waits as long.
+constexpr milliseconds kProxyHeaderTimeout{5'000};
+
 constexpr std::string_view kDraining = "421 4.3.2 Shutting down, try again later\r\n";
 
 }  // namespace
@@ -23,6 +28,7 @@ ReceiveConnector::ReceiveConnector(const AcceptContext& context,
 
 ReceiveConnector::~ReceiveConnector() {
   *self_ = nullptr;
+  dropProxied();
   while (first_) {
     const std::unique_ptr<ServerSession> session(first_);
     first_ = session->next;
@@ -31,11 +37,15 @@ ReceiveConnector::~ReceiveConnector() {
 }
 
 Result<void> ReceiveConnector::listen(int socket) {
+  const size_t index = listeners_.size();
   ASSIGN_OR_RETURN(
       auto listener,
-      net::Listener::create(context_.loop, socket, [this](std::unique_ptr<net::TcpStream> stream) {
-        accept(std::move(stream));
-      }));
+      net::Listener::create(
+          context_.loop, socket, [this, index](std::unique_ptr<net::TcpStream> stream) {
+            const bool left = listeners_[index]->lastDescriptor() < context_.descriptors;
+            if (left) return accept(std::move(stream));
+            shed(*stream, kTooMany, context_.metrics.shed_descriptors, "descriptors");
+          }));
   listeners_.push_back(std::move(listener));
   return {};
 }
@@ -46,12 +56,77 @@ void ReceiveConnector::accept(std::unique_ptr<net::Stream> stream) {
     stream->write(kDraining);
     return stream->finish();
   }
-  if (!settings_->implicit_tls && stream->inputWaits()) return refuseEarlyTalk(*stream);
-  const auto verdict = count_.take(stream->peer().address, connector.max_connections,
-                                   connector.max_connections_per_client);
+  const IpAddress peer = stream->peer().address;
+  const bool proxy = containsAny(connector.proxy_protocol_networks, peer);
+  if (!proxy && !settings_->implicit_tls && stream->inputWaits()) return refuseEarlyTalk(*stream);
+  const auto verdict = count_.take(peer, connector.max_connections,
+                                   proxy ? 0 : connector.max_connections_per_client);
   if (verdict != ConnectionCount::Verdict::Taken) return turnAway(*stream, verdict);
-  auto session = std::make_unique<ServerSession>(context_, settings_, std::move(stream),
-                                                 static_cast<ServerSession::Owner&>(*this));
+  if (proxy) return awaitHeader(std::move(stream));
+  begin(std::move(stream), true);
+}
+
+void ReceiveConnector::awaitHeader(std::unique_ptr<net::Stream> stream) {
+  auto* proxied = new Proxied;
+  proxied->proxy = stream->peer().address;
+  proxied->next = first_proxied_;
+  if (first_proxied_) first_proxied_->previous = proxied;
+  first_proxied_ = proxied;
+  proxied->due.onDue([this, proxied] { endHeader(proxied, "no PROXY header in time"); });
+  proxied->due.arm(context_.loop.deadlines(),
+                   std::min(kProxyHeaderTimeout, settings_->connector.command_timeout));
+  proxied->stream = std::make_unique<net::ProxyStream>(
+      context_.loop, std::move(stream),
+      [this, proxied](const Result<void>& result) { onHeader(proxied, result); });
+}
+
+std::unique_ptr<ReceiveConnector::Proxied> ReceiveConnector::take(Proxied* proxied) {
+  if (proxied->previous) proxied->previous->next = proxied->next;
+  if (proxied->next) proxied->next->previous = proxied->previous;
+  if (first_proxied_ == proxied) first_proxied_ = proxied->next;
+  return std::unique_ptr<Proxied>(proxied);
+}
+
+void ReceiveConnector::dropProxied() {
+  while (first_proxied_) {
+    count_.release(first_proxied_->proxy);
+    take(first_proxied_);
+  }
+}
+
+void ReceiveConnector::onHeader(Proxied* proxied, const Result<void>& result) {
+  if (!result) return endHeader(proxied, result.error().detail);
+  const auto taken = take(proxied);
+  std::unique_ptr<net::ProxyStream> stream = std::move(taken->stream);
+  const IpAddress client = stream->peer().address;
+  const bool in_bounds =
+      count_.move(taken->proxy, client, settings_->connector.max_connections_per_client);
+  const bool client_known = stream->clientKnown();
+  const bool talks = !settings_->implicit_tls && stream->inputWaits();
+  if (in_bounds && !talks) return begin(std::move(stream), client_known);
+  count_.release(client);
+  if (talks) return refuseEarlyTalk(*stream);
+  turnAway(*stream, ConnectionCount::Verdict::ClientFull);
+}
+
+// Without a word: whoever cannot speak PROXY there is no SMTP client of ours.
+void ReceiveConnector::endHeader(Proxied* proxied, const std::string& why) {
+  const auto taken = take(proxied);
+  count_.release(taken->proxy);
+  context_.metrics.proxy_headers.add();
+  context_.log.logLimited("proxy_header", {LogLevel::Warn,
+                                           "connection_refused",
+                                           {{"connector", name()},
+                                            {"address", taken->stream->peer().toString()},
+                                            {"reason", "proxy_header"},
+                                            {"detail", why}}});
+  taken->stream->close();
+}
+
+void ReceiveConnector::begin(std::unique_ptr<net::Stream> stream, bool client_known) {
+  auto session =
+      std::make_unique<ServerSession>(context_, settings_, std::move(stream),
+                                      static_cast<ServerSession::Owner&>(*this), client_known);
   session->next = first_;
   if (first_) first_->previous = session.get();
   first_ = session.release();
@@ -60,15 +135,21 @@ void ReceiveConnector::accept(std::unique_ptr<net::Stream> stream) {
 }
 
 void ReceiveConnector::turnAway(net::Stream& stream, ConnectionCount::Verdict verdict) {
-  const bool full = verdict == ConnectionCount::Verdict::Full;
-  (full ? context_.metrics.shed_connections : context_.metrics.shed_per_client).add();
-  context_.log.logLimited(full ? "too_many_connections" : "too_many_of_client",
-                          {LogLevel::Warn,
-                           "connection_refused",
-                           {{"connector", name()},
-                            {"address", stream.peer().toString()},
-                            {"reason", full ? "max_connections" : "max_connections_per_client"}}});
-  stream.write(full ? kTooMany : kTooManyOfYours);
+  if (verdict == ConnectionCount::Verdict::Full) {
+    return shed(stream, kTooMany, context_.metrics.shed_connections, "max_connections");
+  }
+  shed(stream, kTooManyOfYours, context_.metrics.shed_per_client, "max_connections_per_client");
+}
+
+void ReceiveConnector::shed(net::Stream& stream, std::string_view reply, metrics::Counter& counter,
+                            std::string_view reason) {
+  counter.add();
+  context_.log.logLimited(reason, {LogLevel::Warn,
+                                   "connection_refused",
+                                   {{"connector", name()},
+                                    {"address", stream.peer().toString()},
+                                    {"reason", std::string(reason)}}});
+  stream.write(reply);
   stream.finish();
 }
 
@@ -113,6 +194,7 @@ void ReceiveConnector::drain(Task done) {
   draining_ = true;
   drained_ = std::move(done);
   drain_deadline_.arm(context_.loop.deadlines(), settings_->drain_timeout);
+  dropProxied();
   forEach([](ServerSession& session) { session.drain(); });
   if (sessions_ == 0) buryLater();
 }
@@ -129,6 +211,11 @@ void ReceiveConnector::onSessionOver(ServerSession& session) {
   ended_.emplace_back(&session);
   release(session);
   buryLater();
+}
+
+bool ReceiveConnector::onClientChanged(ServerSession& session, const IpAddress& before) {
+  return count_.move(before, session.client().address,
+                     settings_->connector.max_connections_per_client);
 }
 
 void ReceiveConnector::release(const ServerSession& session) {

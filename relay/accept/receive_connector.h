@@ -9,6 +9,7 @@
 
 #include "net/deadlines.h"
 #include "net/listener.h"
+#include "net/proxy_stream.h"
 #include "relay/accept/connection_count.h"
 #include "relay/accept/server_session.h"
 
@@ -21,9 +22,11 @@ class ReceiveConnector final : private ServerSession::Owner {
                    ConnectionCount& count);
   ~ReceiveConnector() override;
 
-  // Takes over a socket of net::bindListener and accepts on it. Errors: Exists, Io.
+  // Takes over a socket of net::bindListener and accepts on it, as long as descriptors are left.
+  // Errors: Exists, Io.
   Result<void> listen(int socket);
-  // Takes a connection, or turns it away with 421.
+  // Takes a connection, or turns it away with 421. One from a proxy's network is taken once it has
+  // said for whom.
   void accept(std::unique_ptr<net::Stream> stream);
 
   // For sessions that begin from now on.
@@ -42,9 +45,27 @@ class ReceiveConnector final : private ServerSession::Owner {
   size_t sessions() const { return sessions_; }
 
  private:
+  // A connection whose PROXY header is still to come.
+  struct Proxied {
+    IpAddress proxy;
+    std::unique_ptr<net::ProxyStream> stream;
+    net::Deadline due;
+    Proxied* next = nullptr;
+    Proxied* previous = nullptr;
+  };
+
   void onSessionOver(ServerSession& session) override;
+  bool onClientChanged(ServerSession& session, const IpAddress& before) override;
+  void awaitHeader(std::unique_ptr<net::Stream> stream);
+  void onHeader(Proxied* proxied, const Result<void>& result);
+  void endHeader(Proxied* proxied, const std::string& why);
+  std::unique_ptr<Proxied> take(Proxied* proxied);
+  void dropProxied();
+  void begin(std::unique_ptr<net::Stream> stream, bool client_known);
   void refuseEarlyTalk(net::Stream& stream);
   void turnAway(net::Stream& stream, ConnectionCount::Verdict verdict);
+  void shed(net::Stream& stream, std::string_view reply, metrics::Counter& counter,
+            std::string_view reason);
   void release(const ServerSession& session);
   void buryLater();
   void onDrainTimeout();
@@ -55,7 +76,8 @@ class ReceiveConnector final : private ServerSession::Owner {
   std::shared_ptr<const ReceiveSettings> settings_;
   ConnectionCount& count_;
   std::vector<std::unique_ptr<net::Listener>> listeners_;
-  ServerSession* first_ = nullptr;                     // an intrusive list, owned
+  Proxied* first_proxied_ = nullptr;                   // an intrusive list, owned
+  ServerSession* first_ = nullptr;                     // likewise
   std::vector<std::unique_ptr<ServerSession>> ended_;  // destroyed on the loop's next turn
   size_t sessions_ = 0;
   bool draining_ = false;

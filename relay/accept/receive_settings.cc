@@ -17,7 +17,9 @@ void offerAuth(const ReceiveConfig& connector, ReceiveSettings& settings) {
     const auto mechanism = sasl::mechanismOf(name);
     if (!mechanism) continue;  // the configuration knows the same names
     settings.mechanisms.push_back(*mechanism);
-    std::string& offered = settings.protocol.auth_mechanisms;
+    const bool bound = *mechanism == sasl::Mechanism::ScramSha256Plus;
+    std::string& offered =
+        bound ? settings.protocol.auth_mechanisms_bound : settings.protocol.auth_mechanisms;
     offered.append(offered.empty() ? "" : " ").append(nameOf(*mechanism));
   }
 }

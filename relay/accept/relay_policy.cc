@@ -7,15 +7,19 @@
 
 namespace sluice::relay {
 
+bool containsAny(const std::vector<IpNetwork>& networks, const IpAddress& address) {
+  return std::any_of(networks.begin(), networks.end(),
+                     [&](const IpNetwork& network) { return network.contains(address); });
+}
+
 RelayVerdict mayRelay(const ReceiveConfig& connector, const RelayClient& client) {
   if (client.authenticated) return {true, "authenticated"};
   // A connector that requires authentication does so from its relay networks, too.
   if (connector.auth == ReceiveAuth::Required) return {false, "not authenticated"};
   if (client.certificate) return {true, "client certificate"};
-  const bool in_network =
-      std::any_of(connector.relay_networks.begin(), connector.relay_networks.end(),
-                  [&](const IpNetwork& network) { return network.contains(client.address); });
-  if (in_network) return {true, "relay network"};
+  if (client.known && containsAny(connector.relay_networks, client.address)) {
+    return {true, "relay network"};
+  }
   if (connector.open_relay) return {true, "open relay"};
   return {false, "not in a relay network and not authenticated"};
 }

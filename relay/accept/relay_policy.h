@@ -14,13 +14,16 @@ namespace sluice::relay {
 struct RelayClient {
   IpAddress address;
   bool authenticated = false;
-  bool certificate = false;  // one that tls_client_ca vouches for
+  bool certificate = false;  // one that tls_client_ca vouches for, or whose fingerprint is listed
+  bool known = true;         // the address is the client's, and no proxy's for whomever
 };
 
 struct RelayVerdict {
   bool allowed = false;
   std::string_view why;  // in words, for the log
 };
+
+bool containsAny(const std::vector<IpNetwork>& networks, const IpAddress& address);
 
 RelayVerdict mayRelay(const ReceiveConfig& connector, const RelayClient& client);
 

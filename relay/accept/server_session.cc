@@ -6,7 +6,6 @@
 
 #include "net/smtp/path.h"
 #include "net/tcp_stream.h"
-#include "relay/accept/relay_policy.h"
 
 namespace sluice::relay {
 namespace {
@@ -20,6 +19,7 @@ constexpr uint64_t kMinBytesPerSecond = 1024;
 constexpr milliseconds kContentGrace{180'000};  // RFC 5321 section 4.5.3.2.5: 3 minutes a block
 constexpr std::chrono::seconds kLookAgain{1};   // whether a client is slow, after a wait of ours
 constexpr size_t kMaxLoggedArgumentBytes = 512;
+constexpr milliseconds kLongestErrorDelay{30'000};
 
 constexpr smtp::ServerReply kTimeout{421, {4, 4, 2}, "Timeout, closing"};
 constexpr smtp::ServerReply kShuttingDown{421, {4, 3, 2}, "Shutting down, try again later"};
@@ -47,18 +47,23 @@ bool hasAsciiPaths(const queue::Envelope& envelope) {
 
 ServerSession::ServerSession(AcceptContext& context,
                              std::shared_ptr<const ReceiveSettings> settings,
-                             std::unique_ptr<net::Stream> stream, Owner& owner)
+                             std::unique_ptr<net::Stream> stream, Owner& owner, bool client_known)
     : context_(context),
       settings_(std::move(settings)),
       stream_(std::move(stream)),
       owner_(owner),
       client_(stream_->peer()),
+      client_known_(client_known),
       protocol_(settings_->protocol, *this),
       link_(std::make_shared<Link>(Link{this})),
       deadline_([this] { onDeadline(); }),
+      held_back_([this] { afterInput(); }),
       waiting_since_(context.loop.now()),
       last_phase_(Phase::Command) {
   stream_->setHandler(this);
+  if (client_known_ && containsAny(settings_->connector.xclient_networks, client_.address)) {
+    protocol_.permitXClient();
+  }
   if (settings_->implicit_tls) {
     startTls();
   } else {
@@ -83,6 +88,7 @@ void ServerSession::onRead(std::string_view bytes) {
 // After anything that may have made output, taken input, or changed the phase.
 void ServerSession::afterInput() {
   if (over_ || client_gone_ || !sendOutput()) return;
+  if (held_back_.armed()) return noteProgress();  // what follows comes behind the replies
   if (client_finished_ && awaitsInput()) return finish();
   if (protocol_.phase() == Phase::Handshake && !handshaking_) startTls();
   const bool content = transaction_ && transaction_->incoming;
@@ -99,6 +105,7 @@ void ServerSession::afterInput() {
 bool ServerSession::sendOutput() {
   while (true) {
     const bool more = protocol_.hasMore();
+    if (holdsBack()) return true;
     if (!protocol_.output().empty()) {
       stream_->write(protocol_.output());
       protocol_.outputTaken();
@@ -114,6 +121,24 @@ bool ServerSession::sendOutput() {
     if (!more || choked) return true;
     protocol_.resume();
   }
+}
+
+// Who errs again and again waits for each further reply: guessing and probing become slow.
+bool ServerSession::holdsBack() {
+  const uint64_t errors = protocol_.errors();
+  const auto patience = static_cast<uint64_t>(settings_->connector.max_errors) / 2;
+  if (!held_back_.armed() && errors > std::max(errors_answered_, patience)) {
+    const uint64_t times = errors - std::max(errors_answered_, patience);
+    const milliseconds wait = std::min<milliseconds>(
+        settings_->connector.error_delay * static_cast<int64_t>(times), kLongestErrorDelay);
+    if (wait > milliseconds{}) {
+      held_back_.arm(context_.loop.deadlines(), wait);
+      context_.metrics.held_back.add();
+    }
+  }
+  errors_answered_ = errors;  // a message that is accepted sets them back
+  setPaused(kHeldBack, held_back_.armed());
+  return held_back_.armed();
 }
 
 void ServerSession::onDrained() {
@@ -172,6 +197,7 @@ void ServerSession::drain() {
 
 void ServerSession::cut() {
   if (over_) return;
+  held_back_.cancel();
   protocol_.shutDown(kShuttingDown);
   afterInput();
 }
@@ -180,6 +206,7 @@ void ServerSession::finish() {
   if (over_) return;
   over_ = true;
   deadline_.cancel();
+  held_back_.cancel();
   transaction_.reset();
   if (client_gone_) {
     stream_->close();
@@ -234,10 +261,10 @@ void ServerSession::onDeadline() {
   if (ours) return armDeadline(now + kLookAgain);
   if (now < due()) return armDeadline(due());
   context_.metrics.timeouts.add();
-  context_.log.logLimited("client_timeout", {LogLevel::Info,
-                                             "client_timeout",
-                                             {{"connector", settings_->connector.name},
-                                              {"address", client_.toString()}}});
+  context_.log.logLimited("client_timeout",
+                          {LogLevel::Info,
+                           "client_timeout",
+                           {{"connector", settings_->connector.name}, {"address", clientText()}}});
   protocol_.shutDown(kTimeout);
   afterInput();
 }
@@ -262,10 +289,10 @@ void ServerSession::onMail(const smtp::MailCommand& mail) {
     return protocol_.reply(reply);
   }
   transaction_ = std::make_unique<MailTransaction>(mail);
-  if (const auto* refused = whyNotFrom(mail.reverse_path.mailbox); refused != nullptr) {
-    logRefused(transaction_->senderText(), {}, *refused);
+  if (const auto* refusal = refusesSender(mail.reverse_path.mailbox)) {
+    logRefused(transaction_->senderText(), {}, *refusal);
     transaction_.reset();
-    return protocol_.reply(*refused);
+    return protocol_.reply(*refusal);
   }
   protocol_.reply({250, {2, 1, 0}, "OK"});
 }
@@ -274,11 +301,10 @@ void ServerSession::onRcpt(const smtp::RcptCommand& rcpt) {
   std::string_view mailbox = rcpt.forward_path.mailbox;
   if (rcpt.forward_path.bare()) {
     mailbox = settings_->postmaster;  // RFC 5321 section 4.5.1: from anyone
-  } else if (!mayRelay(settings_->connector,
-                       {client_.address, user() != nullptr, trustedByCertificate()})
-                  .allowed) {
+  } else if (!mayRelay(settings_->connector, relayClient()).allowed) {
     return refuseRcpt(rcpt, kRelayingDenied);
   }
+  if (const auto* refusal = refusesRecipient()) return refuseRcpt(rcpt, *refusal);
   const auto added = transaction_->add(mailbox, rcpt, *context_.router);
   if (!added) {
     return refuseRcpt(rcpt, added.error().code == Errc::NotFound ? kNoConnector : kBadDomain);
@@ -308,7 +334,7 @@ void ServerSession::logRefused(std::string sender, std::string recipient,
   event.sender = std::move(sender);
   event.recipient = std::move(recipient);
   event.connector = settings_->connector.name;
-  event.address = client_.toString();
+  event.address = clientText();
   event.code = reply.code;
   event.status = reply.status.toString();
   event.reply = reply.text;
@@ -330,6 +356,7 @@ void ServerSession::onContentBegin() {
   info.authenticated = user() != nullptr;
   info.smtputf8 = transaction_->envelope().smtputf8;
   info.client = client_.address;
+  info.client_name = client_name_;
   info.hostname = settings_->hostname;
   info.id = id;
   info.only_recipient = transaction_->onlyRecipient();
@@ -339,9 +366,13 @@ void ServerSession::onContentBegin() {
   appendReceived(received, info);
   transaction_->incoming->append(received);
   beginSigning();
+  if (user() && !user()->authors.empty()) {
+    transaction_->author_check = std::make_unique<AuthorCheck>(*user());
+  }
 }
 
 void ServerSession::onContent(std::string_view clean) {
+  if (transaction_->author_check) watchAuthor(clean);
   if (transaction_->incoming) appendContent(clean);
 }
 
@@ -370,6 +401,7 @@ void ServerSession::onContentDropped() {
 
 void ServerSession::onContentEnd(uint64_t ticket, const smtp::ContentFindings& findings) {
   if (findings.bare_newlines > 0) context_.metrics.bare_newlines.add();
+  if (transaction_->author_check && refuseAuthor(ticket)) return;
   signThenCommit(ticket, findings);
 }
 
@@ -383,7 +415,7 @@ void ServerSession::commit(uint64_t ticket, std::unique_ptr<MailTransaction> tra
     envelope.smtputf8 = false;
   }
   envelope.receive_connector = settings_->connector.name;
-  envelope.client = client_.toString();
+  envelope.client = clientText();
   envelope.received_at = context_.loop.wallNow();
   envelope.content_bytes = envelope.front_fields.size() + transaction->incoming->size();
 
@@ -399,11 +431,14 @@ void ServerSession::commit(uint64_t ticket, std::unique_ptr<MailTransaction> tra
   if (user()) event.user = user()->name;
 
   ++commits_under_way_;
-  context_.queue.commit(
-      std::move(transaction->incoming), std::move(envelope), transaction->takeGroups(),
-      [link = link_, ticket, event = std::move(event)](Result<void> result) mutable {
-        if (link->session) link->session->onCommitted(ticket, result, std::move(event));
-      });
+  context_.queue.commit(std::move(transaction->incoming), std::move(envelope),
+                        transaction->takeGroups(),
+                        [link = link_, ticket, event = std::move(event),
+                         quota = std::move(transaction->quota)](Result<void> result) mutable {
+                          if (quota && result) quota->spend();
+                          if (link->session)
+                            link->session->onCommitted(ticket, result, std::move(event));
+                        });
 }
 
 void ServerSession::onCommitted(uint64_t ticket, const Result<void>& result, MessageEvent event) {

@@ -6,6 +6,7 @@
 // gone: its message is ours, and the log says so. Idle sessions hold next to nothing.
 #pragma once
 
+#include <climits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -21,6 +22,7 @@
 #include "relay/accept/auth_dialogue.h"
 #include "relay/accept/mail_transaction.h"
 #include "relay/accept/receive_settings.h"
+#include "relay/accept/relay_policy.h"
 #include "relay/accept/trace_header.h"
 #include "relay/log/event_log.h"
 #include "relay/route/router.h"
@@ -39,6 +41,8 @@ struct AcceptContext {
   std::shared_ptr<const DkimKeys> dkim{};  // null: nothing is signed
   SigningPool* signing = nullptr;          // there if `dkim` is
   AuthServer* auth = nullptr;              // there if a connector has users
+  UserLimits* limits = nullptr;            // likewise
+  int descriptors = INT_MAX;  // of clients; those above are kept for the queue and delivery
 };
 
 class ServerSession final : private net::Stream::Handler, private smtp::ServerEvents {
@@ -48,11 +52,14 @@ class ServerSession final : private net::Stream::Handler, private smtp::ServerEv
     virtual ~Owner() = default;
     // The session is over; destroy it, but not from within this call.
     virtual void onSessionOver(ServerSession& session) = 0;
+    // The session speaks for another client now, who was at `before`. False: one too many of them.
+    virtual bool onClientChanged(ServerSession& session, const IpAddress& before) = 0;
   };
 
-  // Greets the client at once; with implicit TLS, when that is there.
+  // Greets the client at once; with implicit TLS, when that is there. `client_known`: the stream's
+  // peer is the client, and no proxy that does not say who is.
   ServerSession(AcceptContext& context, std::shared_ptr<const ReceiveSettings> settings,
-                std::unique_ptr<net::Stream> stream, Owner& owner);
+                std::unique_ptr<net::Stream> stream, Owner& owner, bool client_known = true);
   ~ServerSession() override;
   ServerSession(const ServerSession&) = delete;
   ServerSession& operator=(const ServerSession&) = delete;
@@ -70,7 +77,7 @@ class ServerSession final : private net::Stream::Handler, private smtp::ServerEv
   ServerSession* previous = nullptr;
 
  private:
-  enum Pause : unsigned { kOutput = 1, kCongested = 2, kAnswering = 4 };
+  enum Pause : unsigned { kOutput = 1, kCongested = 2, kAnswering = 4, kHeldBack = 8 };
   struct Link {  // what a commit's completion may still find
     ServerSession* session;
   };
@@ -99,8 +106,18 @@ class ServerSession final : private net::Stream::Handler, private smtp::ServerEv
   void onAuthResponse(std::string_view line) override;
 
   // server_session_auth.cc
-  const User* user() const { return auth_ ? auth_->user() : nullptr; }
-  const smtp::ServerReply* whyNotFrom(std::string_view reverse_path) const;  // null: may be
+  const User* user() const { return auth_ && auth_->user() ? auth_->user() : login_.get(); }
+  const smtp::ServerReply* refusesSender(std::string_view reverse_path);
+  const smtp::ServerReply* refusesRecipient();
+  void watchAuthor(std::string_view clean);
+  bool refuseAuthor(uint64_t ticket);
+
+  // What a proxy says of its client: server_session_proxy.cc.
+  void onXClient(const smtp::XClientCommand& said) override;
+  void findLogin(const smtp::XClientCommand& said);
+  void speakFor(const smtp::XClientCommand& said, std::shared_ptr<const User> login);
+  RelayClient relayClient() const;
+  std::string clientText() const;
 
   // Signatures: server_session_sign.cc.
   void beginSigning();
@@ -127,6 +144,7 @@ class ServerSession final : private net::Stream::Handler, private smtp::ServerEv
   void afterInput();
   bool sendOutput();
   bool awaitsInput() const;
+  bool holdsBack();
   void setPaused(Pause reason, bool paused);
   void onRelieved();
   void noteProgress();
@@ -140,14 +158,20 @@ class ServerSession final : private net::Stream::Handler, private smtp::ServerEv
   std::unique_ptr<net::Stream> stream_;
   net::TlsStream* tls_ = nullptr;  // stream_, once it is one
   Owner& owner_;
-  const Endpoint client_;
+  Endpoint client_;  // whom the session is for; all zero if that is not known
+  bool client_known_;
+  bool spoken_for_ = false;  // by XCLIENT
+  std::string client_name_;  // as a proxy says
   std::string hello_;
   smtp::ServerProtocol protocol_;
   std::unique_ptr<AuthDialogue> auth_;
+  std::shared_ptr<const User> login_;  // as a proxy says
   std::unique_ptr<MailTransaction> transaction_;
   std::map<uint64_t, std::unique_ptr<MailTransaction>> signing_;  // wait for signatures, by ticket
   std::shared_ptr<Link> link_;
   net::Deadline deadline_;
+  net::Deadline held_back_;  // replies to one who errs again and again
+  uint64_t errors_answered_ = 0;
   SteadyTime waiting_since_;  // for the client: a command, or the content that is coming
   SteadyTime content_since_{};
   SteadyTime armed_for_{};

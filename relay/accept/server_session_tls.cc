@@ -27,8 +27,9 @@ void ServerSession::startTls() {
 void ServerSession::onTlsReady() {
   handshaking_ = false;
   context_.metrics.tls.count(*tls_);
-  protocol_.tlsStarted();
+  protocol_.tlsStarted(tls_->exporter().has_value());
   auth_.reset();
+  login_.reset();
   protocol_.greet();   // with implicit TLS; else it has
   protocol_.resume();  // a drain may have come meanwhile
   afterInput();
@@ -43,11 +44,11 @@ void ServerSession::onTlsDue() {
 }
 
 void ServerSession::logTlsFailed(const std::string& reason) {
-  context_.log.logLimited("tls_failed", {LogLevel::Info,
-                                         "tls_failed",
-                                         {{"connector", settings_->connector.name},
-                                          {"address", client_.toString()},
-                                          {"reason", reason}}});
+  context_.log.logLimited(
+      "tls_failed",
+      {LogLevel::Info,
+       "tls_failed",
+       {{"connector", settings_->connector.name}, {"address", clientText()}, {"reason", reason}}});
 }
 
 void ServerSession::describeTls(TraceInfo& info) const {
@@ -58,7 +59,8 @@ void ServerSession::describeTls(TraceInfo& info) const {
 }
 
 bool ServerSession::trustedByCertificate() const {
-  return tls_ && protocol_.tls() && tls_->trustedClient();
+  // What a proxy shows is its own, and not of the client that it speaks for.
+  return !spoken_for_ && tls_ && protocol_.tls() && tls_->trustedClient();
 }
 
 }  // namespace sluice::relay

@@ -40,7 +40,15 @@ void appendReceived(std::string& out, const TraceInfo& info) {
   out.append("Received: from ");
   appendCleanName(out, info.hello);
   out.append(" (");
-  appendAddressLiteral(out, info.client);
+  if (!info.client_name.empty()) {
+    appendCleanName(out, info.client_name);
+    out.push_back(' ');
+  }
+  if (info.client == IpAddress()) {
+    out.append("unknown");
+  } else {
+    appendAddressLiteral(out, info.client);
+  }
   out.append(")\r\n\tby ").append(info.hostname).append(" with ");
   appendProtocol(out, info);
   out.append(" id ").append(info.id);

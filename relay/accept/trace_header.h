@@ -20,8 +20,9 @@ struct TraceInfo {
   std::string_view tls_cipher;
   bool authenticated = false;
   bool smtputf8 = false;
-  IpAddress client;
-  std::string_view hostname;  // ours
+  IpAddress client;              // all zero: not known
+  std::string_view client_name;  // its host name, if a proxy said so
+  std::string_view hostname;     // ours
   std::string_view id;
   std::string_view only_recipient;  // empty unless there is just one
   WallTime at{};

@@ -96,6 +96,14 @@ void addPasswdCommand(CLI::App& app, CliContext& context) {
                    "Hold the user to this reverse-path: ann@example.com, @example.com or <> "
                    "(may be given several times)")
       ->type_name("PATH");
+  command
+      ->add_option("--from", options->line.authors,
+                   "Hold the user to this author in From: ann@example.com or @example.com (may be "
+                   "given several times)")
+      ->type_name("AUTHOR");
+  command->add_option("--rate", options->line.rate, "Messages in a time: 30/m")->type_name("RATE");
+  command->add_option("--quota", options->line.quota, "Recipients in a day (UTC)")
+      ->type_name("NUMBER");
   command->add_flag("--no-scram", options->no_scram,
                     "Leave out the verifier for SCRAM-SHA-256, which is quicker to attack than the "
                     "one for PLAIN and LOGIN if the file is stolen");

@@ -76,7 +76,9 @@ int serve(CliContext& context) {
   for (;;) {
     const int number = sigtimedwait(&signals, nullptr, &kLookAtFiles);
     if (number < 0) {
-      if (errno == EAGAIN) (*relay)->renewCertificates();
+      if (errno != EAGAIN) continue;
+      (*relay)->renewCertificates();
+      (*relay)->keepUsage();
       continue;
     }
     if (number != SIGHUP) break;

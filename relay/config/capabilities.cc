@@ -21,9 +21,6 @@ void checkReceive(const ReceiveConfig& receive, const Capabilities& can,
   demand(!receive.tls_client_ca.empty(), can.receive_tls, section, "tls_client_ca");
   demand(receive.auth == ReceiveAuth::Required, can.receive_auth, section, "auth");
   demand(!receive.users_file.empty(), can.receive_auth, section, "users_file");
-  demand(!receive.proxy_protocol_networks.empty(), can.proxy_protocol, section,
-         "proxy_protocol_networks");
-  demand(!receive.xclient_networks.empty(), can.xclient, section, "xclient_networks");
 }
 
 void checkSendTls(SendTls tls, const Capabilities& can, const SectionCheck& section) {

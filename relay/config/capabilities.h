@@ -7,11 +7,9 @@
 namespace sluice::relay {
 
 struct Capabilities {
-  bool receive_tls = true;      // certificates, STARTTLS, implicit TLS, client certificates
-  bool receive_auth = true;     // AUTH and users files
-  bool proxy_protocol = false;  // PROXY v1, v2
-  bool xclient = false;
-  bool send_tls = true;  // STARTTLS, verified names
+  bool receive_tls = true;   // certificates, STARTTLS, implicit TLS, client certificates
+  bool receive_auth = true;  // AUTH and users files
+  bool send_tls = true;      // STARTTLS, verified names
   bool dane = true;
   bool mta_sts = false;
   bool send_auth = true;  // credentials for smart hosts

@@ -56,10 +56,11 @@ struct ReceiveConfig {
   std::vector<std::string> tls_certificate;  // by SNI; the first where none fits
   std::vector<std::string> tls_key;          // of each, in the same order
   std::string tls_client_ca;
+  std::vector<std::string> tls_client_fingerprints;  // SHA-256, as parseFingerprint() writes them
   ReceiveAuth auth = ReceiveAuth::Optional;
   bool auth_plaintext = false;
   std::string users_file;
-  std::vector<std::string> auth_mechanisms{"plain", "login", "scram-sha-256"};
+  std::vector<std::string> auth_mechanisms{"plain", "login", "scram-sha-256", "scram-sha-256-plus"};
   milliseconds auth_failure_delay{1000};
   AuthLockout auth_lockout;
   uint64_t max_message_size = 50ull << 20;  // bytes
@@ -69,6 +70,7 @@ struct ReceiveConfig {
   milliseconds command_timeout{300'000};
   milliseconds data_timeout{600'000};
   int max_errors = 20;
+  milliseconds error_delay{1000};
   BareNewline bare_newline = BareNewline::Normalize;
   int max_received = 50;
   std::vector<IpNetwork> proxy_protocol_networks;

@@ -9,7 +9,8 @@ namespace {
 constexpr size_t kMaxNameBytes = 253;  // RFC 1035 section 2.3.4, without the final dot
 constexpr size_t kMaxLabelBytes = 63;  // RFC 1035 section 2.3.4
 constexpr size_t kMaxConnectorName = 64;
-constexpr size_t kMaxLocalBytes = 64;  // RFC 5321 section 4.5.3.1.1
+constexpr size_t kFingerprintBytes = 32 * 3 - 1;  // with colons
+constexpr size_t kMaxLocalBytes = 64;             // RFC 5321 section 4.5.3.1.1
 
 bool isDigit(char c) { return c >= '0' && c <= '9'; }
 bool isLetter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
@@ -143,6 +144,22 @@ Result<std::string> parseDestinationMatch(std::string_view text) {
   const std::string_view why = whyNoHostName(host);
   if (!why.empty()) return wrong(text, why);
   return lowerCase(text);
+}
+
+Result<std::string> parseFingerprint(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == ':' && out.size() % 3 == 2) continue;
+    const char upper = c >= 'a' && c <= 'f' ? static_cast<char>(c - 'a' + 'A') : c;
+    if (!isDigit(upper) && (upper < 'A' || upper > 'F')) {
+      return wrong(text, "is no SHA-256 fingerprint in hexadecimal digits");
+    }
+    if (out.size() % 3 == 2) out.push_back(':');
+    out.push_back(upper);
+  }
+  if (out.size() != kFingerprintBytes)
+    return wrong(text, "is not as long as a SHA-256 fingerprint");
+  return out;
 }
 
 Result<std::string> parseSelector(std::string_view text) {

@@ -64,6 +64,10 @@ void checkTls(const ReceiveConfig& receive, const SectionCheck& section) {
   if (!receive.tls_client_ca.empty() && (!certificate || receive.tls == ReceiveTls::Off)) {
     section.mistake("tls_client_ca", "needs TLS: set tls_certificate and tls_key");
   }
+  if (!receive.tls_client_fingerprints.empty() &&
+      (!certificate || receive.tls == ReceiveTls::Off)) {
+    section.mistake("tls_client_fingerprints", "needs TLS: set tls_certificate and tls_key");
+  }
   if (certificate && key && receive.tls_certificate.size() != receive.tls_key.size()) {
     return section.mistake("tls_key", "needs one key for each tls_certificate, in their order");
   }

@@ -18,7 +18,8 @@ constexpr std::array<Choice<ReceiveAuth>, 3> kAuth{{{"off", ReceiveAuth::Off},
                                                     {"required", ReceiveAuth::Required}}};
 constexpr std::array<Choice<BareNewline>, 2> kBareNewline{
     {{"normalize", BareNewline::Normalize}, {"reject", BareNewline::Reject}}};
-constexpr std::array<std::string_view, 3> kAuthMechanisms{"plain", "login", "scram-sha-256"};
+constexpr std::array<std::string_view, 4> kAuthMechanisms{"plain", "login", "scram-sha-256",
+                                                          "scram-sha-256-plus"};
 
 constexpr Range<milliseconds> kTimeouts{10ms, 1h};
 constexpr int64_t kMany = 1'000'000;
@@ -63,6 +64,10 @@ Keys<ReceiveConfig> who() {
       files("tls_certificate", &ReceiveConfig::tls_certificate, FileKind::Public),
       files("tls_key", &ReceiveConfig::tls_key, FileKind::Secret),
       file("tls_client_ca", &ReceiveConfig::tls_client_ca, FileKind::Public),
+      list<ReceiveConfig, std::string>("tls_client_fingerprints", "list of fingerprints",
+                                       &ReceiveConfig::tls_client_fingerprints, Empty::Allowed,
+                                       parseFingerprint,
+                                       [](const std::string& one) { return one; }),
       choice("auth", &ReceiveConfig::auth, kAuth),
       boolean("auth_plaintext", &ReceiveConfig::auth_plaintext),
       file("users_file", &ReceiveConfig::users_file, FileKind::Secret),
@@ -82,6 +87,7 @@ Keys<ReceiveConfig> limits() {
       duration("command_timeout", &ReceiveConfig::command_timeout, kTimeouts),
       duration("data_timeout", &ReceiveConfig::data_timeout, {10ms, 24h}),
       integer("max_errors", &ReceiveConfig::max_errors, {1, 100'000}),
+      duration("error_delay", &ReceiveConfig::error_delay, {0s, 30s}),
       choice("bare_newline", &ReceiveConfig::bare_newline, kBareNewline),
       integer("max_received", &ReceiveConfig::max_received, {1, 1000}),
       networks("proxy_protocol_networks", &ReceiveConfig::proxy_protocol_networks),

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <charconv>
 #include <optional>
 
 #include "relay/config/file_checks.h"
@@ -40,6 +41,15 @@ void appendState(const std::string& path, std::string& out) {
   out += path + "\n";
 }
 
+// As parseFingerprint() writes it.
+net::Sha256Digest fingerprintBytes(std::string_view text) {
+  net::Sha256Digest bytes{};
+  for (size_t i = 0; i < bytes.size(); ++i) {
+    std::from_chars(text.data() + 3 * i, text.data() + 3 * i + 2, bytes[i], 16);
+  }
+  return bytes;
+}
+
 }  // namespace
 
 LoadedTls<const net::TlsServerContext> loadServerTls(const ReceiveConfig& connector,
@@ -61,6 +71,9 @@ LoadedTls<const net::TlsServerContext> loadServerTls(const ReceiveConfig& connec
     auto authorities = readCertificates(connector.tls_client_ca);
     if (!authorities) return {nullptr, "tls_client_ca", authorities.error().detail};
     options.client_ca = std::move(*authorities);
+  }
+  for (const std::string& fingerprint : connector.tls_client_fingerprints) {
+    options.client_fingerprints.push_back(fingerprintBytes(fingerprint));
   }
   auto context = net::TlsServerContext::create(options, std::move(tickets));
   if (!context) return {nullptr, "tls_certificate", context.error().detail};

@@ -6,6 +6,7 @@
 
 #include "net/sasl/plain.h"
 #include "relay/config/file_checks.h"
+#include "relay/config/units.h"
 
 namespace sluice::relay {
 namespace {
@@ -26,6 +27,10 @@ constexpr std::string_view kBlanks = " \t";
 constexpr std::string_view kScrypt = "scrypt$";
 constexpr std::string_view kScram = "scram-sha-256$";
 constexpr std::string_view kSenders = "senders=";
+constexpr std::string_view kAuthors = "from=";
+constexpr std::string_view kRate = "rate=";
+constexpr std::string_view kQuota = "quota=";
+constexpr unsigned kMaxQuota = 1'000'000'000;
 constexpr std::string_view kMakeALine = "make the line with `sluice passwd`";
 
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
@@ -92,6 +97,16 @@ bool isSender(std::string_view text) {
   return at != text.npos && at + 1 < text.size() && text.find_first_of("<>, \t") == text.npos;
 }
 
+bool isAuthor(std::string_view text) { return text != "<>" && isSender(text); }
+
+// Whether `mailbox` is `allowed`, or of its domain if that begins with '@'.
+bool isAllowed(std::string_view allowed, std::string_view mailbox) {
+  const size_t at = std::min(mailbox.rfind('@'), mailbox.size());
+  const size_t allowed_at = allowed.rfind('@');
+  if (!sameDomain(allowed.substr(allowed_at), mailbox.substr(at))) return false;
+  return allowed_at == 0 || allowed.substr(0, allowed_at) == mailbox.substr(0, at);
+}
+
 // Reads one line; reports each word that makes no sense.
 class LineReader {
  public:
@@ -127,9 +142,19 @@ class LineReader {
       if (!user.scram) mistake(column, "not a SCRAM verifier: " + std::string(kMakeALine));
     } else if (word.starts_with(kSenders)) {
       readSenders(word.substr(kSenders.size()), column, user);
+    } else if (word.starts_with(kAuthors)) {
+      readAuthors(word.substr(kAuthors.size()), column, user);
+    } else if (word.starts_with(kRate)) {
+      const auto rate = parseRate(word.substr(kRate.size()));
+      if (!rate || rate->count == 0) return mistake(column, "rate is a number and a time: 30/m");
+      user.rate = *rate;
+    } else if (word.starts_with(kQuota)) {
+      const auto quota = readNumber(word.substr(kQuota.size()), 1, kMaxQuota);
+      if (!quota) return mistake(column, "quota is a number of recipients a day");
+      user.quota = *quota;
     } else {
-      mistake(column,
-              "expected scrypt$…, scram-sha-256$… or senders=…: " + std::string(kMakeALine));
+      mistake(column, "expected scrypt$…, scram-sha-256$…, senders=…, from=…, rate=… or quota=…: " +
+                          std::string(kMakeALine));
     }
   }
 
@@ -142,11 +167,37 @@ class LineReader {
     }
   }
 
+  void readAuthors(std::string_view list, int column, User& user) {
+    for (const std::string_view author : split(list, ',')) {
+      if (!isAuthor(author)) {
+        return mistake(column, "from has mailboxes or \"@domain\", with commas between");
+      }
+      user.authors.emplace_back(author);
+    }
+  }
+
   void mistake(int column, const std::string& message) { mistakes_.add({line_, column}, message); }
 
   int line_;
   Mistakes& mistakes_;
 };
+
+Result<void> appendLimits(const UsersLineOptions& options, std::string& line) {
+  for (size_t i = 0; i < options.authors.size(); ++i) {
+    if (!isAuthor(options.authors[i])) {
+      return fail(Errc::InvalidArgument, "an author is a mailbox or \"@domain\"");
+    }
+    line.append(i == 0 ? " from=" : ",").append(options.authors[i]);
+  }
+  if (!options.rate.empty()) {
+    ASSIGN_OR_RETURN(const Rate rate, parseRate(options.rate));
+    if (rate.count == 0) return fail(Errc::InvalidArgument, "a rate is above 0");
+    line.append(" rate=").append(formatRate(rate));
+  }
+  if (options.quota > kMaxQuota) return fail(Errc::InvalidArgument, "the quota is too large");
+  if (options.quota > 0) line.append(" quota=").append(std::to_string(options.quota));
+  return {};
+}
 
 }  // namespace
 
@@ -154,15 +205,16 @@ class LineReader {
 
 bool User::maySend(std::string_view reverse_path) const {
   if (senders.empty()) return true;
-  const size_t at = std::min(reverse_path.rfind('@'), reverse_path.size());
   return std::any_of(senders.begin(), senders.end(), [&](const std::string& sender) {
     if (sender == "<>" || reverse_path.empty()) return sender == "<>" && reverse_path.empty();
-    const size_t sender_at = sender.rfind('@');
-    if (!sameDomain(std::string_view(sender).substr(sender_at), reverse_path.substr(at))) {
-      return false;
-    }
-    return sender_at == 0 || sender.substr(0, sender_at) == reverse_path.substr(0, at);
+    return isAllowed(sender, reverse_path);
   });
+}
+
+bool User::mayWriteAs(std::string_view mailbox) const {
+  return authors.empty() ||
+         std::any_of(authors.begin(), authors.end(),
+                     [&](const std::string& author) { return isAllowed(author, mailbox); });
 }
 
 Users::Users(std::vector<User> users) : users_(std::move(users)) {
@@ -292,6 +344,7 @@ Result<std::string> usersLine(std::string_view name, std::string_view password,
     }
     line.append(i == 0 ? " senders=" : ",").append(options.senders[i]);
   }
+  RETURN_IF_ERROR(appendLimits(options, line));
   return line;
 }
 

@@ -1,9 +1,10 @@
 // The users of a receive connector: who may authenticate, by what, and as which senders.
 //
-// One user a line: a name, one or both verifiers of the password, and perhaps the reverse-paths
-// that it is held to:
+// One user a line: a name, one or both verifiers of the password, and perhaps what it is held to:
+// reverse-paths, authors (in From), messages in a time, recipients in a day:
 //
 //   ann  scrypt$15$8$1$SALT$HASH  scram-sha-256$100000$SALT$KEY$KEY  senders=ann@example.com,@x.org
+//        from=@example.com rate=30/m quota=5000        (all in one line)
 //
 // Blank lines and lines that begin with '#' are passed over. `sluice passwd` writes such lines. No
 // password can be had from them but by trying. Any thread; hashPassword() and matches() are slow on
@@ -18,6 +19,7 @@
 #include <vector>
 
 #include "net/sasl/scram_sha_256.h"
+#include "relay/config/config.h"
 #include "relay/config/mistakes.h"
 
 namespace sluice::relay {
@@ -36,9 +38,14 @@ struct User {
   std::optional<PasswordHash> password;
   std::optional<sasl::ScramVerifier> scram;
   std::vector<std::string> senders;  // "ann@example.com", "@example.com", "<>"; empty: any
+  std::vector<std::string> authors;  // the same without "<>", of From; empty: any
+  Rate rate;                         // messages
+  uint64_t quota = 0;                // recipients a day of UTC; 0: no limit
 
   // May mail of this reverse-path (empty for <>) come from it?
   bool maySend(std::string_view reverse_path) const;
+  // May mail whose From names this mailbox?
+  bool mayWriteAs(std::string_view mailbox) const;
 };
 
 class Users {
@@ -71,8 +78,11 @@ bool matches(const PasswordHash& hash, std::string_view password);
 struct UsersLineOptions {
   bool scram = true;
   std::vector<std::string> senders;
+  std::vector<std::string> authors;
+  std::string rate;    // "30/m"; empty: no limit
+  uint64_t quota = 0;  // 0: no limit
 };
-// Errors: InvalidArgument (the name, the password or a sender cannot be).
+// Errors: InvalidArgument (the name, the password or one of the options cannot be).
 Result<std::string> usersLine(std::string_view name, std::string_view password,
                               const UsersLineOptions& options);
 

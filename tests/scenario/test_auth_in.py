@@ -14,18 +14,10 @@ from support.ports import free_port
 from support.relay import Relay, binary, smart_host
 from support.scram import ScramClient
 from support.smtp_client import SmtpClient, any_certificate
+from support.users import PASSWORD, passwd, plain
 from support.waiting import wait_until
 
 pytestmark = pytest.mark.sanitized
-PASSWORD = "correct-horse-17"  # found nowhere else: what is looked for in logs
-
-
-def passwd(user, password=PASSWORD, *options):
-    """A users-file line."""
-    result = subprocess.run([binary(), "passwd", user, *options], input=password + "\n", capture_output=True, text=True,
-                            timeout=60)
-    assert result.returncode == 0, result.stderr
-    return result.stdout
 
 
 @pytest.fixture(scope="module")
@@ -61,10 +53,6 @@ def relay_with(start_relay, server, users, leaf):
 @pytest.fixture
 def in_clear(relay_with):
     return lambda **settings: relay_with(tls="off", auth_plaintext=True, **settings)
-
-
-def plain(user, password):
-    return base64.b64encode(f"\0{user}\0{password}".encode()).decode()
 
 
 def secure(relay, source=None):

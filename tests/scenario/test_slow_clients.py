@@ -1,5 +1,6 @@
 """Clients that dawdle: each is cut at a deadline for the whole command, or by the least rate of content,
 and the others notice nothing (HC8)."""
+import resource
 import threading
 import time
 
@@ -9,6 +10,7 @@ from support.load import Load, idle_connections
 from support.load_sink import LoadSink
 from support.mail import RECIPIENT, SENDER
 from support.relay import smart_host
+from support.sluice_tools import load
 from support.smtp_client import SmtpClient
 from support.waiting import wait_until
 
@@ -90,6 +92,16 @@ def test_content_must_be_whole_in_time(start_relay, server):
     assert not server.messages
 
 
+def allow_descriptors(wanted):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, max(wanted, hard)))
+    except (ValueError, OSError):
+        pytest.skip(f"only {hard} descriptors allowed")
+
+
 def slow_crowd(relay, count, stop):
     """So many connections that send a byte now and then."""
     crowd = idle_connections(relay.port, count)
@@ -124,6 +136,84 @@ def test_a_crowd_of_slow_clients_slows_nobody_else(start_relay, tmp_path):
             connection.close()
         print(f"HC8: p99 {quiet * 1000:.1f} ms alone, {busy * 1000:.1f} ms beside 500 slow clients")
         assert busy <= 2 * quiet + 0.05
+
+
+def dripping(start_relay, tmp_path, count, messages):
+    """Throughput of others with and without so many clients that send a byte a second, and memory for each of these."""
+    allow_descriptors(count + 500)
+    with LoadSink(tmp_path) as sink:
+        relay = start_relay(send=[smart_host(sink)], receive={"max_connections": count + 100})
+        load(relay, messages // 4)
+
+        def rate():
+            begin = time.monotonic()
+            load(relay, messages)
+            return messages / (time.monotonic() - begin)
+        alone, before = rate(), relay.rss()
+        stop = threading.Event()
+        crowd, thread = slow_crowd(relay, count, stop)
+        beside = rate()
+        memory = (relay.rss() - before) / count / 1024
+        assert relay.metric("sluice_smtp_connections", direction="in") >= count, "none of them was cut"
+        stop.set()
+        thread.join()
+        for connection in crowd:
+            connection.close()
+        wait_until(lambda: relay.metric("sluice_smtp_connections", direction="in") == 0, 30)
+        print(f"{count} drip: {alone:.0f} messages/s alone, {beside:.0f} beside them, {memory:.1f} KiB for each")
+        assert memory <= 20
+        return beside / alone
+
+
+@pytest.mark.alone
+def test_clients_that_drip_cost_little(start_relay, tmp_path):
+    dripping(start_relay, tmp_path, 1000, 1500)
+
+
+@pytest.mark.alone
+@pytest.mark.long_form
+@pytest.mark.timeout(900)
+def test_five_thousand_that_drip_slow_nobody(start_relay, tmp_path):
+    """Others keep their throughput, but for a tenth."""
+    assert dripping(start_relay, tmp_path, 5000, 20_000) >= 0.9
+
+
+@pytest.mark.sanitized
+def test_clients_are_turned_away_before_descriptors_run_out(start_relay, server):
+    """A quarter of them is for the queue and for delivery, which go on."""
+    relay = start_relay(send=[smart_host(server)], preexec=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (200, 200)))
+    crowd = []
+    try:
+        with relay.smtp() as early:
+            early.hello()
+            while len(crowd) < 200:
+                client = relay_client(relay)
+                crowd.append(client)
+                if client.reply().code == 421:
+                    break
+            assert len(crowd) < 200, "nobody was turned away"
+            early.transaction(SENDER, [RECIPIENT], b"Subject: goes on\r\n\r\nx\r\n")
+            server.wait_messages(1)
+    finally:
+        for client in crowd:
+            client.close()
+    wait_until(lambda: _greeted(relay), 10, "room again")
+    assert relay.metric("sluice_shed_total", reason="descriptors") >= 1
+
+
+@pytest.mark.sanitized
+def test_who_errs_again_and_again_is_answered_late(start_relay, server):
+    relay = start_relay(send=[smart_host(server)], receive={"max_errors": 6, "error_delay": "400ms"})
+    with relay.smtp() as client, relay.smtp() as other:
+        for _ in range(3):
+            client.command("NONSENSE", 500)
+        client.send(b"NONSENSE\r\n")
+        assert not client.readable(0.2)
+        other.command("NOOP", 250)
+        client.expect(500)
+        client.send(b"NONSENSE\r\n" * 2)
+        assert client.rest(20).count(b"500 ") == 2
+    assert relay.metric("sluice_client_faults_total", fault="held_back") == 2
 
 
 @pytest.mark.sanitized

@@ -24,12 +24,15 @@ def _fields(message):
 class ScramClient:
     """first() -> on_challenge() -> on_final(), all base64 as AUTH carries it."""
 
-    def __init__(self, user, password):
+    def __init__(self, user, password, exporter=None, flag=None):
+        """With what the TLS connection exports: SCRAM-SHA-256-PLUS."""
         self.user, self.password, self.nonce = user, password, _b64(os.urandom(12))
+        self.header = f"{flag or ('p=tls-exporter' if exporter is not None else 'n')},,".encode()
+        self.binding = self.header + (exporter or b"")
 
     def first(self):
         self.bare = f"n={self.user},r={self.nonce}"
-        return _b64(f"n,,{self.bare}".encode())
+        return _b64(self.header + self.bare.encode())
 
     def on_challenge(self, line):
         message = base64.b64decode(line, validate=True).decode()
@@ -37,7 +40,7 @@ class ScramClient:
         assert fields["r"].startswith(self.nonce) and len(fields["r"]) > len(self.nonce)
         salted = hashlib.pbkdf2_hmac("sha256", self.password.encode(), base64.b64decode(fields["s"]), int(fields["i"]))
         client_key = _hmac(salted, "Client Key")
-        without_proof = f"c={_b64(b'n,,')},r={fields['r']}"
+        without_proof = f"c={_b64(self.binding)},r={fields['r']}"
         everything = f"{self.bare},{message},{without_proof}"
         proof = _xor(client_key, _hmac(hashlib.sha256(client_key).digest(), everything))
         self.signature = _b64(_hmac(_hmac(salted, "Server Key"), everything))

@@ -45,12 +45,14 @@ struct TlsStreams : testing::Test {
   std::unique_ptr<TlsStream> client, server;
   int ready = 0;
 
-  std::shared_ptr<const TlsServerContext> serverContext(bool ask_clients = false) {
+  std::shared_ptr<const TlsServerContext> serverContext(
+      bool ask_clients = false, std::vector<Sha256Digest> fingerprints = {}) {
     TlsServerOptions options;
     options.identities.push_back(identityOf(mx));
     options.identities.push_back(identityOf(other));
     options.scope = "apps";
     if (ask_clients) options.client_ca = *TlsCertificates::parse(authority.pem());
+    options.client_fingerprints = std::move(fingerprints);
     return *TlsServerContext::create(options, tickets);
   }
 
@@ -393,17 +395,19 @@ TEST_F(TlsStreams, RefuseWhoSpeaksAnotherProtocol) {
   EXPECT_EQ(smtp.shakeHands(), 1);
 }
 
+// What a client needs to show a certificate and to come back with a ticket.
+std::function<void(SSL_CTX*)> with(const MadeCertificate& made) {
+  return [&made](SSL_CTX* context) {
+    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT);
+    SSL_CTX_use_certificate(context, TlsCertificates::parse(made.pem())->all().front().get());
+    const auto identity = TlsIdentity::of(*TlsCertificates::parse(made.pem()), made.keyPem());
+    SSL_CTX_use_PrivateKey(context, identity->key());
+  };
+}
+
 TEST_F(TlsStreams, KnowAClientByItsCertificate) {
   const MadeCertificate friendly{"app", "DNS:app.test", &authority};
   const MadeCertificate stranger{"app", "DNS:app.test"};
-  const auto with = [](const MadeCertificate& made) {
-    return [&made](SSL_CTX* context) {
-      SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT);
-      SSL_CTX_use_certificate(context, TlsCertificates::parse(made.pem())->all().front().get());
-      const auto identity = TlsIdentity::of(*TlsCertificates::parse(made.pem()), made.keyPem());
-      SSL_CTX_use_PrivateKey(context, identity->key());
-    };
-  };
   server_context = serverContext(true);
   makeServer();
   RawClient good(*pipe, *loop, with(friendly));
@@ -415,6 +419,54 @@ TEST_F(TlsStreams, KnowAClientByItsCertificate) {
   ASSERT_EQ(bad.shakeHands(), 1);
   EXPECT_TRUE(server->ready());
   EXPECT_FALSE(server->trustedClient());
+}
+
+Sha256Digest fingerprintOf(const MadeCertificate& made) {
+  uint8_t* der = nullptr;
+  const int size = i2d_X509(TlsCertificates::parse(made.pem())->all().front().get(), &der);
+  const bssl::UniquePtr<uint8_t> owned(der);
+  return sha256(asView({der, static_cast<size_t>(size)}));
+}
+
+TEST_F(TlsStreams, KnowAClientByTheFingerprintOfItsCertificate) {
+  const MadeCertificate pinned{"app", "DNS:app.test"};  // of no authority
+  const MadeCertificate stranger{"app", "DNS:app.test"};
+  const MadeCertificate of_authority{"app", "DNS:app.test", &authority};
+  server_context = serverContext(false, {fingerprintOf(pinned)});
+  makeServer();
+  RawClient good(*pipe, *loop, with(pinned));
+  ASSERT_EQ(good.shakeHands(), 1);
+  EXPECT_TRUE(server->trustedClient());
+  for (const MadeCertificate* other : {&stranger, &of_authority}) {
+    startAnew();
+    RawClient bad(*pipe, *loop, with(*other));
+    ASSERT_EQ(bad.shakeHands(), 1);
+    EXPECT_FALSE(server->trustedClient());
+  }
+  server_context = serverContext(true, {fingerprintOf(pinned)});
+  for (const MadeCertificate* either : {&pinned, &of_authority}) {
+    startAnew();
+    RawClient client_with(*pipe, *loop, with(*either));
+    ASSERT_EQ(client_with.shakeHands(), 1);
+    EXPECT_TRUE(server->trustedClient());
+  }
+}
+
+// RFC 9266 section 2: both ends make the same of their connection, and of no other.
+TEST_F(TlsStreams, GiveBothEndsTheSameToBindTo) {
+  connect();
+  const auto first = server->exporter();
+  ASSERT_TRUE(first.has_value());
+  EXPECT_EQ(first->size(), 32u);
+  EXPECT_EQ(client->exporter(), first);
+  connect();
+  EXPECT_NE(server->exporter(), first);
+  startAnew();
+  RawClient client12(*pipe, *loop, [](SSL_CTX* context) {
+    SSL_CTX_set_max_proto_version(context, TLS1_2_VERSION);
+  });
+  ASSERT_EQ(client12.shakeHands(), 1);
+  EXPECT_FALSE(server->exporter().has_value());
 }
 
 TEST_F(TlsStreams, RefuseRenegotiation) {

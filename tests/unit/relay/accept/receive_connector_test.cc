@@ -214,5 +214,118 @@ TEST(Drain, WaitsForACommitOfAClientThatIsGone) {
   EXPECT_TRUE(done);
 }
 
+class ProxyPort : public Port {
+ public:
+  explicit ProxyPort(ReceiveConfig config = {}) : Port(behindProxies(std::move(config))) {}
+  static ReceiveConfig behindProxies(ReceiveConfig config) {
+    config.proxy_protocol_networks = {IpNetwork::parse("10.0.0.0/8").value()};
+    config.relay_networks = {IpNetwork::parse("192.0.2.0/24").value(),
+                             IpNetwork::parse("10.0.0.0/8").value()};
+    return config;
+  }
+  // What a client gets to hear behind a proxy that says `header`.
+  StreamRecord& connectBy(std::string_view header, const std::string& peer = "10.0.0.1:1") {
+    StreamRecord& stream = connect(peer);
+    EXPECT_EQ(stream.take(), "") << "greeted before the header";
+    stream.receive(header);
+    turn(*loop);
+    return stream;
+  }
+  std::string rcpt(StreamRecord& stream) {
+    say(stream, "EHLO client.test\r\nMAIL FROM:<a@b.test>\r\n");
+    return say(stream, "RCPT TO:<c@d.test>\r\n");
+  }
+};
+
+constexpr std::string_view kFriend = "PROXY TCP4 192.0.2.7 198.51.100.1 4660 25\r\n";
+constexpr std::string_view kStranger = "PROXY TCP4 203.0.113.7 198.51.100.1 4660 25\r\n";
+
+TEST(ReceiveConnector, TakesTheClientThatAProxyNames) {
+  ProxyPort port;
+  StreamRecord& known = port.connectBy(kFriend);
+  EXPECT_EQ(known.take(), "220 relay.test ESMTP Sluice\r\n");
+  EXPECT_THAT(port.rcpt(known), StartsWith("250 "));
+  StreamRecord& stranger = port.connectBy(kStranger);
+  EXPECT_THAT(port.rcpt(stranger), HasSubstr("550 5.7.1"));
+  ASSERT_FALSE(port.log.messages.empty());
+  EXPECT_EQ(port.log.messages.back().address, "203.0.113.7:4660");
+}
+
+// A health check is greeted, but who knows whom an UNKNOWN connection is for?
+TEST(ReceiveConnector, RelaysNothingForAProxyThatDoesNotSayForWhom) {
+  ProxyPort port;
+  StreamRecord& nobody = port.connectBy("PROXY UNKNOWN\r\n");
+  EXPECT_THAT(nobody.take(), StartsWith("220 "));
+  EXPECT_THAT(port.rcpt(nobody), HasSubstr("550 5.7.1"));
+}
+
+TEST(ReceiveConnector, HangsUpOnAProxyThatSendsNoHeader) {
+  ProxyPort port;
+  StreamRecord& stream = port.connectBy("EHLO client.test\r\n");
+  EXPECT_TRUE(stream.closed);
+  EXPECT_EQ(stream.take(), "");
+  EXPECT_EQ(port.metrics.proxy_headers.value(), 1u);
+  EXPECT_EQ(port.count.total(), 0);
+  EXPECT_EQ(port.connector->sessions(), 0u);
+}
+
+TEST(ReceiveConnector, WaitsForAHeaderForATimeOnly) {
+  ReceiveConfig config;
+  config.command_timeout = milliseconds(30);
+  ProxyPort port(config);
+  StreamRecord& stream = port.connect("10.0.0.1:1");
+  stream.receive("PROXY TCP4 ");
+  EXPECT_TRUE(turnUntil(*port.loop, [&] { return stream.closed; }));
+  EXPECT_EQ(port.count.total(), 0);
+}
+
+TEST(ReceiveConnector, ForgetsAProxyThatLeavesBeforeItsHeader) {
+  ProxyPort port;
+  StreamRecord& stream = port.connect("10.0.0.1:1");
+  stream.end();
+  turn(*port.loop);
+  EXPECT_EQ(port.count.total(), 0);
+}
+
+TEST(ReceiveConnector, RefusesWhoTalksBehindTheHeaderBeforeTheGreeting) {
+  ProxyPort port;
+  StreamRecord& stream = port.connectBy(std::string(kFriend) + "EHLO client.test\r\n");
+  EXPECT_THAT(stream.take(), StartsWith("554 5.5.0"));
+  EXPECT_EQ(port.count.total(), 0);
+}
+
+TEST(ReceiveConnector, CountsTheClientsBehindAProxyEachAlone) {
+  ReceiveConfig config;
+  config.max_connections_per_client = 1;
+  ProxyPort port(config);
+  EXPECT_THAT(port.connectBy(kFriend).take(), StartsWith("220 "));
+  EXPECT_THAT(port.connectBy(kStranger).take(), StartsWith("220 "));
+  EXPECT_THAT(port.connectBy(kFriend).take(), StartsWith("421 4.7.0"));
+  EXPECT_EQ(port.count.total(), 2);
+}
+
+TEST(ReceiveConnector, CountsTheClientThatXClientNames) {
+  ReceiveConfig config;
+  config.max_connections_per_client = 1;
+  config.xclient_networks = {IpNetwork::parse("127.0.0.1").value()};
+  Port port(config);
+  StreamRecord& first = port.connect("127.0.0.1:1");
+  EXPECT_THAT(Port::say(first, "XCLIENT ADDR=192.0.2.1\r\n"), HasSubstr("220 "));
+  StreamRecord& second = port.connect("127.0.0.1:2");
+  EXPECT_THAT(Port::say(second, "XCLIENT ADDR=192.0.2.1\r\n"), HasSubstr("421 4.7.0"));
+  EXPECT_TRUE(second.finished);
+  EXPECT_EQ(port.count.total(), 1);
+}
+
+TEST(ReceiveConnector, DropsProxiesWithoutAHeaderWhenItDrains) {
+  ProxyPort port;
+  port.connect("10.0.0.1:1");
+  bool done = false;
+  port.connector->drain([&] { done = true; });
+  turn(*port.loop);
+  EXPECT_TRUE(done);
+  EXPECT_EQ(port.count.total(), 0);
+}
+
 }  // namespace
 }  // namespace sluice::relay

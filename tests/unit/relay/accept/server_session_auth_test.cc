@@ -50,6 +50,7 @@ class AuthScene : public ServerSession::Owner, public testing::Test {
     std::filesystem::remove_all(folder);
   }
   void onSessionOver(ServerSession&) override { ++overs; }
+  bool onClientChanged(ServerSession&, const IpAddress&) override { return true; }
 
   // Replaced as an editor does it.
   void write(const std::string& users) const {
@@ -263,6 +264,56 @@ TEST_F(AuthScene, WaitsBeforeItRefuses) {
   stream.receive("AUTH PLAIN ====\r\n");
   EXPECT_EQ(stream.take(), "");
   EXPECT_TRUE(turnUntil(*loop, [&] { return stream.written.starts_with("501 "); }));
+}
+
+// A message of carl's, who is held to authors, in one segment: the final reply.
+class HeldUser : public AuthScene {
+ public:
+  HeldUser() {
+    context.limits = &limits;
+    write(quickLine("carl", "secret", " from=@here.test,me@own.test rate=3/h quota=4"));
+  }
+  std::string mail(const std::string& content, int recipients = 1) {
+    EXPECT_THAT(say("MAIL FROM:<a@b.test>\r\n"), StartsWith("250 "));
+    for (int i = 0; i < recipients; ++i) {
+      last_rcpt = say("RCPT TO:<c" + std::to_string(i) + "@d.test>\r\n");
+    }
+    EXPECT_THAT(say("DATA\r\n"), StartsWith("354 "));
+    return say(content + "\r\n.\r\n");
+  }
+  UserLimits limits{clock};
+  std::string last_rcpt;
+};
+
+TEST_F(HeldUser, WritesAsItsAuthorsOnly) {
+  ASSERT_THAT(authenticate("carl", "secret"), StartsWith("235 "));
+  EXPECT_THAT(mail("From: Boss <boss@elsewhere.test>\r\nTo: x@y.test\r\n\r\nhi"),
+              StartsWith("550 5.7.1"));
+  EXPECT_EQ(log.messages.back().event, "refused");
+  EXPECT_EQ(queue.incomings, 0);
+  EXPECT_THAT(mail("Subject: no author at all\r\n\r\nFrom: x@here.test"), StartsWith("550 5.7.1"));
+  EXPECT_TRUE(queue.commits.empty());
+  EXPECT_THAT(mail("From: \"boss@elsewhere.test\" <x@HERE.test>, me@own.test\r\n\r\nhi"),
+              StartsWith("250 2.0.0"));
+}
+
+TEST_F(HeldUser, KeepsToItsRate) {
+  ASSERT_THAT(authenticate("carl", "secret"), StartsWith("235 "));
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_THAT(mail("From: x@here.test\r\n\r\nhi"), StartsWith("250 2.0.0"));
+  }
+  EXPECT_THAT(say("MAIL FROM:<a@b.test>\r\n"), StartsWith("450 4.7.1"));
+  clock.advance(std::chrono::minutes(20));
+  EXPECT_THAT(say("MAIL FROM:<a@b.test>\r\n"), StartsWith("250 "));
+}
+
+TEST_F(HeldUser, KeepsToItsQuotaOfRecipients) {
+  ASSERT_THAT(authenticate("carl", "secret"), StartsWith("235 "));
+  EXPECT_THAT(mail("From: x@elsewhere.test\r\n\r\nhi", 4), StartsWith("550 "));
+  EXPECT_THAT(mail("From: x@here.test\r\n\r\nhi", 5), StartsWith("250 2.0.0"));
+  EXPECT_THAT(last_rcpt, StartsWith("452 4.7.1"));
+  EXPECT_EQ(queue.commits.at(0).envelope.recipients.size(), 4u);
+  EXPECT_EQ(limits.usage().at(0).second.substr(6), "4");
 }
 
 }  // namespace

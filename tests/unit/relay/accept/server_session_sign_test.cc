@@ -26,6 +26,7 @@ class SigningServer : public ServerSession::Owner {
   }
   ~SigningServer() override { session.reset(); }
   void onSessionOver(ServerSession&) override { ++overs; }
+  bool onClientChanged(ServerSession&, const IpAddress&) override { return true; }
   std::string say(std::string_view bytes) {
     stream.receive(bytes);
     return stream.take();

@@ -28,6 +28,7 @@ class Server : public ServerSession::Owner {
   ~Server() override { session.reset(); }
 
   void onSessionOver(ServerSession&) override { ++overs; }
+  bool onClientChanged(ServerSession&, const IpAddress&) override { return true; }
   std::string say(std::string_view bytes) {
     stream.receive(bytes);
     return stream.take();

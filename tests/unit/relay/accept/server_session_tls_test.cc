@@ -36,6 +36,7 @@ struct UnderTls : testing::Test, ServerSession::Owner {
   int overs = 0;
 
   void onSessionOver(ServerSession&) override { ++overs; }
+  bool onClientChanged(ServerSession&, const IpAddress&) override { return true; }
 
   void begin(ReceiveTls tls, milliseconds command_timeout = milliseconds(300'000)) {
     ReceiveConfig connector;

@@ -446,8 +446,6 @@ TEST(ConfigReader, SecurityThatThisVersionLacksIsAMistake) {
   refused("[[receive]]\nauth_plaintext = true\nusers_file = \"" + file + "\"\n");
   refused("[[receive]]\nauth_plaintext = true\nauth = \"required\"\nusers_file = \"" + file +
           "\"\n");
-  refused("[[receive]]\nproxy_protocol_networks = [\"10.0.0.0/8\"]\n");
-  refused("[[receive]]\nxclient_networks = [\"10.0.0.0/8\"]\n");
   refused(
       "[[send]]\nroute = \"smart-host\"\nsmart_hosts = [\"a.example\"]\nusername = \"u\"\n"
       "password = \"p\"\n");

@@ -125,5 +125,38 @@ TEST(UsersFile, IsCheckedWithTheConfiguration) {
   EXPECT_THAT(allMistakes(loaded), Not(HasSubstr("secret")));
 }
 
+TEST(UsersFile, HoldsUsersToAuthorsARateAndAQuota) {
+  const auto line =
+      usersLine("ann", "secret", {false, {}, {"ann@x.test", "@here.test"}, "30/m", 500});
+  ASSERT_TRUE(line) << line.error().detail;
+  EXPECT_THAT(*line, HasSubstr(" from=ann@x.test,@here.test rate=30/m quota=500"));
+  const auto loaded = parseUsers(*line, "users");
+  ASSERT_TRUE(loaded.users) << mistakesOf(loaded);
+  const User* ann = loaded.users->find("ann");
+  EXPECT_TRUE(ann->mayWriteAs("ann@X.test") && ann->mayWriteAs("anyone@here.test"));
+  EXPECT_FALSE(ann->mayWriteAs("bob@x.test") || ann->mayWriteAs("ann@here.test.evil"));
+  EXPECT_TRUE(ann->maySend("anything@else.test"));
+  EXPECT_EQ(ann->rate.count, 30u);
+  EXPECT_EQ(ann->rate.per, seconds(60));
+  EXPECT_EQ(ann->quota, 500u);
+}
+
+TEST(UsersFile, NamesTheMistakeInALimit) {
+  const std::string good = usersLine("ann", "secret", {false}).value();
+  for (const auto& [word, why] :
+       std::vector<std::pair<std::string, std::string>>{{"from=", "from has"},
+                                                        {"from=<>", "from has"},
+                                                        {"from=here.test", "from has"},
+                                                        {"rate=0/m", "rate is"},
+                                                        {"rate=30", "rate is"},
+                                                        {"rate=", "rate is"},
+                                                        {"quota=0", "quota is"},
+                                                        {"quota=-1", "quota is"},
+                                                        {"quota=1x", "quota is"},
+                                                        {"limits=1", "expected"}}) {
+    EXPECT_THAT(mistakesOf(parseUsers(good + " " + word, "users")), HasSubstr(why)) << word;
+  }
+}
+
 }  // namespace
 }  // namespace sluice::relay

@@ -8,9 +8,7 @@
 #include <condition_variable>
 #include <utility>
 
-#include "net/listener.h"
 #include "relay/config/build_version.h"
-#include "relay/config/machine.h"
 #include "relay/config/reload.h"
 #include "relay/config/tls_files.h"
 #include "relay/config/units.h"
@@ -21,6 +19,8 @@ namespace {
 constexpr size_t kDeliveryWorkers = 2;
 constexpr size_t kMaxWaitingWork = 1000;
 constexpr std::chrono::seconds kAbortTime{3};    // for what a drain that took too long leaves
+constexpr std::chrono::seconds kAnswerTime{10};  // of a loop, to anything else
+
 constexpr std::string_view kQuota = "quota/";  // names of the settings that keep what is used
 
 // The rest is for the queue's files and for delivery, which must go on when clients are too many.
@@ -34,8 +34,6 @@ int clientDescriptors() {
   return static_cast<int>(limit.rlim_cur - reserved);
 }
 
-constexpr std::chrono::seconds kAnswerTime{10};  // of a loop, to anything else
-
 std::string joined(const std::vector<std::string>& lines, std::string_view between) {
   std::string out;
   for (const std::string& line : lines) {
@@ -47,20 +45,18 @@ std::string joined(const std::vector<std::string>& lines, std::string_view betwe
 
 }  // namespace
 
-Result<std::unique_ptr<Relay>> Relay::start(Config config, LoadConfig load_again, EventLog& log,
-                                            std::vector<net::InheritedSocket> sockets) {
-  ASSIGN_OR_RETURN(HandedSockets handed, HandedSockets::match(std::move(sockets), config.receive));
+Result<std::unique_ptr<Relay>> Relay::start(Config config, Listeners listeners,
+                                            LoadConfig load_again, EventLog& log) {
   auto tickets = std::make_shared<net::TicketKeys>();
   ASSIGN_OR_RETURN(Plan plan, Plan::of(std::move(config), tickets));
-  std::unique_ptr<Relay> relay(
-      new Relay(std::move(plan), std::move(tickets), std::move(load_again), log));
-  relay->handed_ = std::move(handed);
+  std::unique_ptr<Relay> relay(new Relay(std::move(plan), std::move(listeners), std::move(tickets),
+                                         std::move(load_again), log));
   RETURN_IF_ERROR(relay->begin());
   return relay;
 }
 
-Relay::Relay(Plan plan, std::shared_ptr<net::TicketKeys> tickets, LoadConfig load_again,
-             EventLog& log)
+Relay::Relay(Plan plan, Listeners listeners, std::shared_ptr<net::TicketKeys> tickets,
+             LoadConfig load_again, EventLog& log)
     : log_(log),
       load_again_(std::move(load_again)),
       started_at_(Clock::system().wall()),
@@ -68,6 +64,7 @@ Relay::Relay(Plan plan, std::shared_ptr<net::TicketKeys> tickets, LoadConfig loa
       tickets_(std::move(tickets)),
       tls_files_seen_(tlsFilesState(*plan_.config)),
       tls_files_taken_(tls_files_seen_),
+      listeners_(std::move(listeners)),
       auth_(log),
       workers_(kDeliveryWorkers, kMaxWaitingWork) {
   loadUsers(*plan_.config);
@@ -85,17 +82,16 @@ void Relay::loadUsers(const Config& config) {
 
 Result<void> Relay::begin() {
   const Config& config = *plan_.config;
-  shard_count_ = static_cast<size_t>(config.shards > 0 ? config.shards : usableCores());
+  shard_count_ = shardCount(config);
   budgets_.setShards(shard_count_);
   makeMetrics(config);
-  RETURN_IF_ERROR(bindAll());
   for (size_t i = 0; i < shard_count_; ++i) {
     ASSIGN_OR_RETURN(auto loop, net::Loop::create());
     loops_.push_back(std::move(loop));
   }
   signing_ = std::make_unique<SigningPool>(shard_count_);
-  restoreUsage();
   RETURN_IF_ERROR(openQueue());
+  restoreUsage();
   RETURN_IF_ERROR(makeShards());
   for (const auto& loop : loops_) threads_.emplace_back([raw = loop.get()] { raw->run(); });
   RETURN_IF_ERROR(startAdmin());
@@ -127,34 +123,6 @@ void Relay::makeMetrics(const Config& config) {
   }
 }
 
-// Binds every address for every shard before anything listens: all or nothing.
-Result<void> Relay::bindAll() {
-  for (const ReceiveConfig& connector : plan_.config->receive) {
-    for (const Endpoint& at : connector.listen) {
-      if (at.port == 0 || handed_.find(at) != nullptr) continue;
-      RETURN_IF_ERROR(net::probeListener(at));
-    }
-  }
-  for (const ReceiveConfig& connector : plan_.config->receive) {
-    for (Endpoint at : connector.listen) {
-      Bound bound{connector.name, at, {}};
-      const net::InheritedSocket* handed = handed_.find(at);
-      for (size_t i = 0; i < shard_count_; ++i) {
-        if (handed != nullptr) {  // one queue of connections, from which each shard takes
-          ASSIGN_OR_RETURN(const int copy, handed->duplicate());
-          bound.sockets.push_back(copy);
-          continue;
-        }
-        ASSIGN_OR_RETURN(const int socket, net::bindListener(bound.at));
-        bound.sockets.push_back(socket);
-        bound.at = net::localEndpoint(socket);  // a port of the kernel's choice is one for all
-      }
-      bound_.push_back(std::move(bound));
-    }
-  }
-  return {};
-}
-
 Result<void> Relay::openQueue() {
   const Config& config = *plan_.config;
   queue::QueueOptions options;
@@ -172,9 +140,9 @@ Result<void> Relay::openQueue() {
 
 Result<void> Relay::makeShards() {
   std::vector<Endpoint> own;
-  for (const Bound& bound : bound_) own.push_back(bound.at);
-  const Shard::Shared shared{*queue_, log_,      budgets_, connections_,
-                             own,     *signing_, auth_,    workers_};
+  for (const BoundListener& bound : listeners_.bound) own.push_back(bound.at);
+  const Shard::Shared shared{*queue_,   log_,  budgets_, connections_, own,
+                             *signing_, auth_, limits_,  workers_,     clientDescriptors()};
   for (size_t i = 0; i < shard_count_; ++i) {
     ASSIGN_OR_RETURN(auto shard, Shard::create(i, *loops_[i], shard_metrics_[i], plan_, shared));
     shards_.push_back(std::move(shard));
@@ -213,7 +181,7 @@ Result<void> Relay::listenOnAll() {
   };
   // Shared: a shard may still be at its end of it when we have heard all.
   const auto outcome = std::make_shared<Outcome>();
-  for (Bound& bound : bound_) {
+  for (BoundListener& bound : listeners_.bound) {
     const bool answered = onShards(
         [outcome, &bound](Shard& shard, size_t index, Task done) {
           auto listening = shard.listen(bound.connector, std::exchange(bound.sockets[index], -1));
@@ -231,7 +199,7 @@ Result<void> Relay::listenOnAll() {
               "listening",
               {{"connector", bound.connector},
                {"address", bound.at.toString()},
-               {"inherited", handed_.find(bound.at) != nullptr}}});
+               {"inherited", listeners_.handed.find(bound.at) != nullptr}}});
   }
   return {};
 }
@@ -361,18 +329,6 @@ Result<void> Relay::apply(Plan next) {
   return {};
 }
 
-void Relay::restoreUsage() {
-  for (const auto& [name, value] : queue_->settings(std::string(kQuota))) {
-    if (!limits_.restore(name.substr(kQuota.size()), value)) (void)queue_->removeSetting(name);
-  }
-}
-
-void Relay::keepUsage() {
-  for (const auto& [user, used] : limits_.usage()) {
-    (void)queue_->putSetting(std::string(kQuota) + user, used);  // else with the next change
-  }
-}
-
 // What a refused reload has said of the certificates need not be said again by renewCertificates().
 void Relay::noteBrokenCertificates() {
   const std::string state = tlsFilesState(*plan_.config);
@@ -395,6 +351,18 @@ void Relay::renewCertificates() {
   log_.log({LogLevel::Error, "certificates_not_renewed", {{"reason", result.error().detail}}});
 }
 
+void Relay::restoreUsage() {
+  for (const auto& [name, value] : queue_->settings(std::string(kQuota))) {
+    if (!limits_.restore(name.substr(kQuota.size()), value)) (void)queue_->removeSetting(name);
+  }
+}
+
+void Relay::keepUsage() {
+  for (const auto& [user, used] : limits_.usage()) {
+    (void)queue_->putSetting(std::string(kQuota) + user, used);  // else with the next change
+  }
+}
+
 bool Relay::stop() {
   stopped_ = true;
   RelayStatus under_way;
@@ -404,7 +372,7 @@ bool Relay::stop() {
     countConnections(under_way);
   }
   draining_ = true;
-  handed_ = HandedSockets();  // whoever waits there waits for the next of us
+  listeners_.handed = HandedSockets();  // whoever waits there waits for the next of us
   bool in_time = true;
   if (!threads_.empty()) {
     log_.log({LogLevel::Info,

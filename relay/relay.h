@@ -1,7 +1,7 @@
 // The running relay: its parts put together, and the order of start, reload, drain and stop.
 //
-// Start: probe every address, open the queue, bind everything, then listen; a mistake stops the
-// start before the first client is answered. Stop: no new sessions, transactions under way finish
+// Start: with every address bound, open the queue, then listen; a mistake stops the start before
+// the first client is answered. Stop: no new sessions, transactions under way finish
 // (bounded), what they settled is written and synced, then the process may end.
 #pragma once
 
@@ -17,10 +17,10 @@
 #include "net/loop.h"
 #include "queue/queue.h"
 #include "queue/queue_metrics.h"
-#include "relay/accept/handed_sockets.h"
 #include "relay/admin/admin_server.h"
 #include "relay/admin/relay_control.h"
 #include "relay/config/config_reader.h"
+#include "relay/listeners.h"
 #include "relay/shard.h"
 
 namespace sluice::relay {
@@ -28,10 +28,9 @@ namespace sluice::relay {
 class Relay {
  public:
   using LoadConfig = std::function<LoadedConfig()>;
-  // `sockets` are what the service manager opened for us, if it did. Errors: whatever stops the
-  // start, with the reason in words.
-  static Result<std::unique_ptr<Relay>> start(Config config, LoadConfig load_again, EventLog& log,
-                                              std::vector<net::InheritedSocket> sockets = {});
+  // `listeners` as of bindListeners(). Errors: whatever stops the start, with the reason in words.
+  static Result<std::unique_ptr<Relay>> start(Config config, Listeners listeners,
+                                              LoadConfig load_again, EventLog& log);
   ~Relay();
 
   // Drains and stops; true if everything ended within drain_timeout.
@@ -42,25 +41,25 @@ class Relay {
   // Looks whether certificates or keys have changed on disk, and takes them over once they stay as
   // they are from one look to the next. What cannot be used leaves the old ones.
   void renewCertificates();
-  uint16_t adminPort() const { return admin_->port(); }
-
   // Writes down what users have used of their quotas.
   void keepUsage();
+  uint16_t adminPort() const { return admin_->port(); }
+
  private:
-  Relay(Plan plan, std::shared_ptr<net::TicketKeys> tickets, LoadConfig load_again, EventLog& log);
+  Relay(Plan plan, Listeners listeners, std::shared_ptr<net::TicketKeys> tickets,
+        LoadConfig load_again, EventLog& log);
   Result<void> begin();
   Result<void> apply(Plan next);  // plan_mutex_ is held
   void noteBrokenCertificates();  // plan_mutex_ is held
   Result<void> openQueue();
-  Result<void> bindAll();
   Result<void> makeShards();
   Result<void> startAdmin();
   Result<void> listenOnAll();
   void makeMetrics(const Config& config);
   void loadUsers(const Config& config);
+  void restoreUsage();
   // relay_metrics.cc
   void registerMetrics();
-  void restoreUsage();
   void registerQueue();
   void registerReceiveConnectors();
   void registerDestinations();
@@ -74,13 +73,6 @@ class Relay {
   bool onShards(const std::function<void(Shard&, size_t index, Task done)>& what, Duration limit);
   bool drainShards();
 
-  // An address of a receive connector, and its sockets, one a shard, until they listen.
-  struct Bound {
-    std::string connector;
-    Endpoint at;
-    std::vector<int> sockets;
-  };
-
   // In the order in which they must be destroyed last to first.
   EventLog& log_;
   LoadConfig load_again_;
@@ -91,17 +83,16 @@ class Relay {
   std::shared_ptr<net::TicketKeys> tickets_;
   std::string tls_files_seen_;   // tlsFilesState() at the last look; guarded by plan_mutex_
   std::string tls_files_taken_;  // what runs, or was refused; guarded by plan_mutex_
-  HandedSockets handed_;
-  std::vector<Bound> bound_;
+  Listeners listeners_;
   size_t shard_count_ = 1;
   std::deque<ShardMetrics> shard_metrics_;
   queue::QueueMetrics queue_metrics_;
-  UserLimits limits_;
   metrics::Counter reload_failures_;
   metrics::Registry registry_;
   std::unique_ptr<metrics::DestinationMetrics> destination_metrics_;
   BudgetRegistry budgets_;
   AuthServer auth_;
+  UserLimits limits_;
   net::WorkerPool workers_;  // of delivery
   std::map<std::string, std::unique_ptr<ConnectionCount>> connections_;
   std::set<std::string> registered_;  // send connectors that have series

@@ -12,6 +12,8 @@
 #include "net/inherited_sockets.h"
 #include "relay/cli/commands.h"
 #include "relay/cli/service_manager.h"
+#include "relay/listeners.h"
+#include "relay/privileges.h"
 #include "relay/relay.h"
 
 namespace sluice::relay {
@@ -49,6 +51,12 @@ std::string notifySocket() {
   return path == nullptr ? "" : path;
 }
 
+// While this is the only thread; those that come inherit it.
+Result<void> confine(const Config& config) {
+  RETURN_IF_ERROR(dropPrivileges(config));
+  return config.process.sandbox ? enterSandbox() : Result<void>();
+}
+
 int serve(CliContext& context) {
   ::umask(077);
   const sigset_t signals = blockSignals();
@@ -61,13 +69,24 @@ int serve(CliContext& context) {
     return kExitFailed;
   }
   raiseFileLimit();
+  auto listeners = bindListeners(loaded.config, std::move(*sockets));
+  if (listeners) {
+    if (const auto confined = confine(loaded.config); !confined) {
+      listeners = tl::unexpected<Error>(confined.error());
+    }
+  }
+  if (!listeners) {
+    context.err << "sluice: " << listeners.error().detail << std::endl;
+    return kExitFailed;
+  }
   LogOptions log_options;
   log_options.level = levelOf(loaded.config.log.level);
   log_options.json = loaded.config.log.format != "text";
   const auto log = EventLog::create(log_options);
+  if (::geteuid() == 0) log->log({LogLevel::Warn, "running_as_root", {}});
   auto relay = Relay::start(
-      std::move(loaded.config), [&context] { return context.loadConfig(); }, *log,
-      std::move(*sockets));
+      std::move(loaded.config), std::move(*listeners), [&context] { return context.loadConfig(); },
+      *log);
   if (!relay) {
     context.err << "sluice: " << relay.error().detail << std::endl;
     return kExitFailed;

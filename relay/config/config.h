@@ -168,6 +168,12 @@ struct AdminConfig {
   std::vector<std::string> hosts;
 };
 
+struct ProcessConfig {
+  std::string user;  // to become once the listeners are bound; empty: who started it
+  std::string group;
+  bool sandbox = true;  // give up system calls that are never needed
+};
+
 struct LogConfig {
   std::string level = "info";   // debug | info | warn | error
   std::string format = "json";  // json | text
@@ -187,6 +193,7 @@ struct Config {
   QueueConfig queue;
   AdminConfig admin;
   LogConfig log;
+  ProcessConfig process;
 };
 
 }  // namespace sluice::relay

@@ -15,6 +15,7 @@ const Keys<Config>& dnsKeys();
 const Keys<Config>& queueKeys();
 const Keys<Config>& adminKeys();
 const Keys<Config>& logKeys();
+const Keys<Config>& processKeys();
 const Keys<ReceiveConfig>& receiveKeys();
 const Keys<SendConfig>& sendKeys();
 const Keys<DestinationConfig>& destinationKeys();

@@ -33,6 +33,7 @@ std::string printConfig(const Config& config) {
   printOne("queue", queueKeys(), config, out);
   printOne("admin", adminKeys(), config, out);
   printOne("log", logKeys(), config, out);
+  printOne("process", processKeys(), config, out);
   return out;
 }
 

@@ -34,6 +34,7 @@ class Reader {
     places.queue = one(root, "queue", queueKeys(), config);
     places.admin = one(root, "admin", adminKeys(), config);
     places.log = one(root, "log", logKeys(), config);
+    places.process = one(root, "process", processKeys(), config);
     places.receive = several(root, "receive", receiveKeys(), config.receive);
     places.send = several(root, "send", sendKeys(), config.send);
     places.destination = several(root, "destination", destinationKeys(), config.destination);

@@ -39,6 +39,9 @@ void checkRelay(const Config& config, const ConfigPlaces& places, Mistakes& mist
   checkDataDir(config, {places.top, mistakes, ""});
   checkQueue(config.queue, {places.queue, mistakes, "[queue]"});
   checkAdmin(config, {places.admin, mistakes, "[admin]"});
+  if (!config.process.group.empty() && config.process.user.empty()) {
+    SectionCheck{places.process, mistakes, "[process]"}.mistake("group", "needs a user");
+  }
 }
 
 }  // namespace sluice::relay

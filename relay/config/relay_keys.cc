@@ -1,4 +1,4 @@
-// Keys of the relay itself: the top of the file, [dns], [queue], [admin], [log].
+// Keys of the relay itself: the top of the file, [dns], [queue], [admin], [log], [process].
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -146,9 +146,20 @@ const Keys<Config>& logKeys() {
   return keys;
 }
 
+const Keys<Config>& processKeys() {
+  static const Keys<Config> keys = atRestart(lift(
+      Keys<ProcessConfig>{
+          text("user", &ProcessConfig::user, Empty::Allowed),
+          text("group", &ProcessConfig::group, Empty::Allowed),
+          boolean("sandbox", &ProcessConfig::sandbox),
+      },
+      &Config::process));
+  return keys;
+}
+
 const std::vector<std::string_view>& sectionNames() {
-  static const std::vector<std::string_view> names{"dns",  "receive", "send",  "destination",
-                                                   "dkim", "queue",   "admin", "log"};
+  static const std::vector<std::string_view> names{
+      "dns", "receive", "send", "destination", "dkim", "queue", "admin", "log", "process"};
   return names;
 }
 
@@ -159,6 +170,7 @@ std::string homeOfKey(std::string_view key) {
   };
   std::string_view home;
   if (in(topKeys())) home = "at the top of the file, before every section";
+  if (in(processKeys())) home = "in [process]";
   if (in(logKeys())) home = "in [log]";
   if (in(adminKeys())) home = "in [admin]";
   if (in(queueKeys())) home = "in [queue]";

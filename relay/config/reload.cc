@@ -49,6 +49,7 @@ std::vector<std::string> changesForRestart(const Config& running, const Config& 
   compare("[queue]", queueKeys(), running, next, changes);
   compare("[admin]", adminKeys(), running, next, changes);
   compare("[log]", logKeys(), running, next, changes);
+  compare("[process]", processKeys(), running, next, changes);
   return changes;
 }
 

@@ -17,6 +17,7 @@ HOMES = {
     "CLI/": ("relay/cli/",),
     "spdlog/": ("relay/log/",),
     "nlohmann/": ("relay/", "net/http/"),
+    "seccomp.h": ("relay/privileges",),
 }
 
 

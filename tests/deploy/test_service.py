@@ -43,7 +43,7 @@ def test_it_is_confined():
 
 
 def test_system_calls_are_those_of_a_service_and_none_of_an_administrator():
-    assert settings()["SystemCallFilter"] == ["@system-service", "~@privileged @resources"]
+    assert settings()["SystemCallFilter"] == ["@system-service", "~@privileged @resources", "capset seccomp"]
 
 
 def test_its_only_privilege_is_low_ports():

@@ -118,6 +118,7 @@ TEST(ConfigurationDocs, DescribeEveryKeyWithItsDefaultAndNoOther) {
   expectChapter("[queue]", queueKeys(), defaults);
   expectChapter("[admin]", adminKeys(), defaults);
   expectChapter("[log]", logKeys(), defaults);
+  expectChapter("[process]", processKeys(), defaults);
 }
 
 TEST(ExampleConfiguration, IsReadWithoutMistakesByThisVersion) {

@@ -318,3 +318,22 @@ def test_a_wrong_name_is_the_clients_to_refuse(start_relay, server, authority, l
         client.hello()
         with pytest.raises(Refused):
             client.command("STARTTLS now", 220)
+
+
+@pytest.mark.parametrize("version", ["1.2", "1.3"])
+@pytest.mark.parametrize("program", ["openssl", "gnutls-cli"])
+def test_other_libraries_shake_hands_and_verify(start_relay, server, authority, leaf, program, version):
+    """OpenSSL's and GnuTLS's own clients, which believe the test's authority alone."""
+    if not shutil.which(program):
+        pytest.skip(f"{program} is not installed")
+    relay = start_relay(send=[smart_host(server)], receive=with_tls(leaf))
+    if program == "openssl":
+        command = ["openssl", "s_client", "-starttls", "smtp", "-connect", f"127.0.0.1:{relay.port}", "-CAfile", authority.file,
+                   "-verify_return_error", "-verify_hostname", "relay.test", f"-tls{version.replace('.', '_')}", "-ign_eof"]
+    else:
+        command = ["gnutls-cli", "--starttls-proto=smtp", "--port", str(relay.port), "--x509cafile", authority.file,
+                   "--verify-hostname=relay.test", "--sni-hostname=relay.test", f"--priority=NORMAL:-VERS-ALL:+VERS-TLS{version}",
+                   "127.0.0.1"]
+    result = subprocess.run(command, input="NOOP\r\nQUIT\r\n", capture_output=True, text=True, timeout=60)
+    assert "221 2.0.0 Bye" in result.stdout, result.stdout + result.stderr
+    assert relay.metric("sluice_tls_sessions_total", direction="in", version=f"TLSv{version}") == 1

@@ -91,7 +91,7 @@ def test_a_thousand_recipients_and_not_one_more(start_relay, server):
 
 def test_endless_bad_recipients_end_at_the_error_limit(start_relay, server):
     """HC11: 421 when there were too many errors."""
-    relay = start_relay(send=[smart_host(server)], receive={"max_errors": 20})
+    relay = start_relay(send=[smart_host(server)], receive={"max_errors": 20, "error_delay": "0s"})
     with relay.smtp() as client:
         client.hello()
         client.command(f"MAIL FROM:{SENDER}", 250)

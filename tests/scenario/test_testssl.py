@@ -49,6 +49,9 @@ def assert_clean(all_findings):
     assert not bad, "\n".join(bad)
 
 
+@pytest.mark.alone
+@pytest.mark.long_form
+@pytest.mark.timeout(300)
 def test_old_protocols_are_not_spoken(program, relay, tmp_path):
     assert_clean(findings(program, relay, tmp_path, relay.port, "--starttls", "smtp", "--protocols"))
 

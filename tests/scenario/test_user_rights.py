@@ -42,25 +42,27 @@ def submit(client, content=SIMPLE, recipients=1, chunked=False):
     return client.reply()
 
 
-@pytest.mark.parametrize("chunked", [False, True])
-@pytest.mark.parametrize("header,allowed", [
+HEADERS = [
     (b"From: ann@here.test", True), (b"From: Ann <ann@here.test>", True), (b'From: "boss@there.test" <x@HERE.test>', True),
     (b"From: ann@here.test,\r\n bob@own.test", True), (b"From: a@there.test", False), (b"Subject: nobody's", False),
     (b"From: ann@here.test\r\nFrom: a@there.test", False), (b"From: a@there.test, ann@here.test", False),
     (b"From: <@here.test:a@there.test>", False), (b"From: ann@here.test <a@there.test>", False),
     (b"From: <ann@here.test> <a@there.test>", False), (b"From: other@own.test", False),
-    (b"From: =?utf-8?q?ann=40here=2Etest?= <a@there.test>", False), (b"From: a@sub.here.test", False)])
-def test_a_user_writes_as_its_own_authors_only(relay_with, server, header, allowed, chunked):
+    (b"From: =?utf-8?q?ann=40here=2Etest?= <a@there.test>", False), (b"From: a@sub.here.test", False)]
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_user_writes_as_its_own_authors_only(relay_with, server, chunked):
     relay = relay_with("--from", "@here.test", "--from", "bob@own.test")
-    content = header + b"\r\nTo: x@there.test\r\n\r\nFrom: ann@here.test\r\n" + b"body\r\n" * 2000
     with logged_in(relay) as client:
-        reply = submit(client, content, chunked=chunked)
-        assert (reply.code, reply.status) == ((250, "2.0.0") if allowed else (550, "5.7.1"))
-        assert submit(client, b"From: ann@here.test\r\n\r\nnext\r\n").code == 250, "the session goes on"
-    server.wait_messages(2 if allowed else 1)
-    if not allowed:
-        assert relay.log.wait_for(event="refused")["status"] == "5.7.1"
-        assert len(server.messages) == 1
+        for header, allowed in HEADERS:
+            content = header + b"\r\nTo: x@there.test\r\n\r\nFrom: ann@here.test\r\n" + b"body\r\n" * 2000
+            reply = submit(client, content, chunked=chunked)
+            assert (reply.code, reply.status) == ((250, "2.0.0") if allowed else (550, "5.7.1")), header
+            assert submit(client, b"From: ann@here.test\r\n\r\nnext\r\n").code == 250, "the session goes on"
+    good = len(HEADERS) + sum(allowed for _, allowed in HEADERS)
+    assert len(server.wait_messages(good)) == good
+    assert relay.log.wait_for(event="refused")["status"] == "5.7.1"
 
 
 def test_a_user_keeps_to_its_rate(relay_with):

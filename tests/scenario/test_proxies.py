@@ -20,7 +20,7 @@ STRANGER = "127.0.0.66"   # not listed for anything
 FRIEND = "192.0.2.7"      # in relay_networks, and not of this machine
 OTHER = "203.0.113.9"     # a client that may not relay
 V2 = b"\r\n\r\n\0\r\nQUIT\n"
-NETWORKS = {"relay_networks": ["192.0.2.0/24", "2001:db8::/32"], "max_errors": 100, "error_delay": "0s"}
+NETWORKS = {"relay_networks": ["192.0.2.0/24", "2001:db8::/32", PROXY], "max_errors": 100, "error_delay": "0s"}
 
 
 def v1(address, to="198.51.100.1", port=4660):

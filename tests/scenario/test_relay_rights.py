@@ -66,7 +66,7 @@ def relay(start_shared_relay, sink, leaf, pinned, tmp_path_factory):
     users.write_text(passwd("ann"))
     users.chmod(0o600)
     return start_shared_relay(send=[smart_host(sink)], receive={
-        "relay_networks": [FRIEND], "max_errors": 1000, "tls": "starttls", "tls_certificate": leaf.certificate,
+        "relay_networks": [FRIEND, PROXY, XCLIENT], "max_errors": 1000, "tls": "starttls", "tls_certificate": leaf.certificate,
         "tls_key": leaf.key, "tls_client_fingerprints": [fingerprint(pinned)], "users_file": str(users),
         "auth_failure_delay": "0s", "proxy_protocol_networks": [PROXY], "xclient_networks": [XCLIENT]})
 

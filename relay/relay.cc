@@ -175,32 +175,35 @@ Result<void> Relay::startAdmin() {
 }
 
 Result<void> Relay::listenOnAll() {
+  for (BoundListener& bound : listeners_.bound) RETURN_IF_ERROR(listenOn(bound));
+  return {};
+}
+
+Result<void> Relay::listenOn(BoundListener& bound) {
   struct Outcome {
     std::mutex mutex;
     Result<void> result;
   };
   // Shared: a shard may still be at its end of it when we have heard all.
   const auto outcome = std::make_shared<Outcome>();
-  for (BoundListener& bound : listeners_.bound) {
-    const bool answered = onShards(
-        [outcome, &bound](Shard& shard, size_t index, Task done) {
-          auto listening = shard.listen(bound.connector, std::exchange(bound.sockets[index], -1));
-          if (!listening) {
-            const std::lock_guard lock(outcome->mutex);
-            outcome->result = listening;
-          }
-          done();
-        },
-        kAnswerTime);
-    if (!answered) return fail(Errc::Timeout, "the event loops do not answer");
-    const std::lock_guard lock(outcome->mutex);
-    RETURN_IF_ERROR(outcome->result);
-    log_.log({LogLevel::Info,
-              "listening",
-              {{"connector", bound.connector},
-               {"address", bound.at.toString()},
-               {"inherited", listeners_.handed.find(bound.at) != nullptr}}});
-  }
+  const bool answered = onShards(
+      [outcome, &bound](Shard& shard, size_t index, Task done) {
+        auto listening = shard.listen(bound.connector, std::exchange(bound.sockets[index], -1));
+        if (!listening) {
+          const std::lock_guard lock(outcome->mutex);
+          outcome->result = listening;
+        }
+        done();
+      },
+      kAnswerTime);
+  if (!answered) return fail(Errc::Timeout, "the event loops do not answer");
+  const std::lock_guard lock(outcome->mutex);
+  RETURN_IF_ERROR(outcome->result);
+  log_.log({LogLevel::Info,
+            "listening",
+            {{"connector", bound.connector},
+             {"address", bound.at.toString()},
+             {"inherited", listeners_.handed.find(bound.at) != nullptr}}});
   return {};
 }
 
@@ -306,11 +309,21 @@ Result<void> Relay::reload() {
   if (!restart.empty()) {
     return refuse({"needs a restart, nothing was changed: " + joined(restart, ", ")});
   }
+  auto added = bindNew(loaded.config);
+  if (!added) return refuse({added.error().detail});
   tls_files_seen_ = tls_files_taken_ = tlsFilesState(loaded.config);
   auto next = Plan::of(loaded.config, tickets_);
-  if (!next) return refuse({next.error().detail});
+  if (!next) {
+    closeUnused(*added);
+    return refuse({next.error().detail});
+  }
   loadUsers(*next->config);
-  RETURN_IF_ERROR(apply(std::move(*next)));
+  const auto before = plan_.config;
+  if (auto applied = apply(std::move(*next)); !applied) {
+    closeUnused(*added);
+    return applied;
+  }
+  RETURN_IF_ERROR(moveListeners(std::move(*added), *before));
   admin_->reconfigure(plan_.config->admin);
   registerSendConnectors();
   log_.log({LogLevel::Info, "reloaded", {}});

@@ -55,6 +55,13 @@ class Relay {
   Result<void> makeShards();
   Result<void> startAdmin();
   Result<void> listenOnAll();
+  Result<void> listenOn(BoundListener& bound);
+  // relay_listening.cc; plan_mutex_ is held
+  Result<void> probeUnlessOurs(const Endpoint& at) const;
+  Result<std::vector<BoundListener>> bindNew(
+      const Config& next) const;  // all that is new, or nothing
+  static void closeUnused(const std::vector<BoundListener>& added);
+  Result<void> moveListeners(std::vector<BoundListener> added, const Config& before);
   void makeMetrics(const Config& config);
   void loadUsers(const Config& config);
   void restoreUsage();

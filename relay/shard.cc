@@ -102,6 +102,12 @@ Result<void> Shard::listen(const std::string& connector, int socket) {
   return fail(Errc::NotFound, "no receive connector " + connector);
 }
 
+void Shard::stopListening(const std::string& connector, const Endpoint& at) {
+  for (const auto& one : connectors_) {
+    if (one->name() == connector) one->stopListening(at);
+  }
+}
+
 void Shard::apply(const Plan& plan) {
   for (const SendConfig& connector : plan.config->send) {
     std::unique_ptr<ConnectorMetrics>& cells = metrics_.send[connector.name];

@@ -61,6 +61,8 @@ class Shard {
 
   // On the loop. Takes over a bound socket of the receive connector.
   Result<void> listen(const std::string& connector, int socket);
+  void stopListening(const std::string& connector, const Endpoint& at);
+  void setOwnListeners(std::vector<Endpoint> own) { context_.own_listeners = std::move(own); }
   Dispatcher& dispatcher() { return *dispatcher_; }
   // On the loop.
   void apply(const Plan& plan);

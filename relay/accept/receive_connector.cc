@@ -180,6 +180,10 @@ void ReceiveConnector::setDkim(std::shared_ptr<const DkimKeys> dkim) {
 
 void ReceiveConnector::stopListening() { listeners_.clear(); }
 
+void ReceiveConnector::stopListening(const Endpoint& at) {
+  std::erase_if(listeners_, [&](const auto& listener) { return listener->local() == at; });
+}
+
 template <class Action>
 void ReceiveConnector::forEach(Action action) {
   for (ServerSession* session = first_; session != nullptr;) {

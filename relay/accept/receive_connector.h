@@ -37,6 +37,7 @@ class ReceiveConnector final : private ServerSession::Owner {
   void setDkim(std::shared_ptr<const DkimKeys> dkim);
 
   void stopListening();
+  void stopListening(const Endpoint& at);  // there only; sessions go on
   // Stops listening, ends idle sessions, gives the others drain_timeout; then calls `done`, once
   // nobody is connected.
   void drain(Task done);

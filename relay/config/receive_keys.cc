@@ -100,11 +100,9 @@ Keys<ReceiveConfig> limits() {
 
 const Keys<ReceiveConfig>& receiveKeys() {
   static const Keys<ReceiveConfig> keys =
-      atRestart(Keys<ReceiveConfig>{
-          connectorName(),
-          endpoints("listen", &ReceiveConfig::listen, Empty::Refused),
-      }) +
-      who() + limits();
+      atRestart(Keys<ReceiveConfig>{connectorName()}) +
+      Keys<ReceiveConfig>{endpoints("listen", &ReceiveConfig::listen, Empty::Refused)} + who() +
+      limits();
   return keys;
 }
 

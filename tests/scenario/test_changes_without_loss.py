@@ -13,6 +13,7 @@ from support.compare import compare
 from support.load import Load
 from support.load_sink import LoadSink
 from support.mail import RECIPIENT, SENDER, SIMPLE
+from support.ports import free_port
 from support.relay import smart_host
 from support.waiting import stays, wait_until
 
@@ -54,17 +55,85 @@ def test_what_needs_a_restart_is_said_before_anything_changes(start_relay, serve
     relay = start_relay(send=[smart_host(server)], receive={"max_recipients": 5})
     relay.config["receive"][0]["max_recipients"] = 2
     relay.config["shards"] = 1
-    relay.config["receive"][0]["listen"].append("127.0.0.1:1")
+    relay.config["receive"].append({"name": "another", "listen": [f"127.0.0.1:{free_port()}"]})
     relay.write_config()
     said = relay.cli("reload", check=False)
     assert said.returncode == 1
     assert "needs a restart, nothing was changed" in said.stderr + said.stdout
-    for name in ("shards", '[[receive]] "apps" listen'):
+    for name in ("shards", '[[receive]] "another"'):
         assert name in said.stderr + said.stdout, said.stderr
     with relay.smtp() as client:
         client.hello()
         client.command(f"MAIL FROM:{SENDER}", 250)
         assert [client.command(f"RCPT TO:<r{n}@there.test>").code for n in range(3)] == [250] * 3, "the old limit"
+
+
+def greets(port):
+    try:
+        with socket.create_connection(("127.0.0.1", port), 2) as client:
+            client.settimeout(5)
+            return client.recv(100).startswith(b"220 ")
+    except OSError:
+        return False
+
+
+def test_a_reload_moves_the_listeners(start_relay, server):
+    """New addresses are open before old ones close; who is connected to one that goes stays connected."""
+    relay = start_relay(send=[smart_host(server)])
+    first, second = relay.port, free_port()
+    with relay.smtp() as client:
+        client.hello()
+        relay.config["receive"][0]["listen"] = [f"127.0.0.1:{second}"]
+        relay.reload()
+        relay.log.wait_for(event="reloaded")
+        assert relay.log.wait_for(event="listening_ended")["address"] == f"127.0.0.1:{first}"
+        assert greets(second) and not greets(first)
+        message_id = client.transaction(SENDER, [RECIPIENT], SIMPLE)
+        relay.log.wait_for(event="delivered", id=message_id)
+    relay.config["receive"][0]["listen"] = [f"127.0.0.1:{first}", f"127.0.0.1:{second}"]
+    seen = relay.log.mark()
+    relay.reload()
+    relay.log.wait_for(event="reloaded", after=seen)
+    assert greets(first) and greets(second)
+
+
+def test_a_new_address_that_is_taken_changes_nothing(start_relay, server):
+    relay = start_relay(send=[smart_host(server)], receive={"max_recipients": 5})
+    fds = relay.fds()
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        relay.config["receive"][0]["max_recipients"] = 2
+        relay.config["receive"][0]["listen"] = [f"127.0.0.1:{free_port()}", "127.0.0.1:%d" % other.getsockname()[1]]
+        relay.write_config()
+        said = relay.cli("reload", check=False)
+    assert said.returncode == 1 and "in use" in said.stderr + said.stdout
+    assert greets(relay.port) and relay.metric("sluice_reload_failures_total") == 1
+    wait_until(lambda: relay.fds() <= fds, 5, "sockets that were bound for nothing are closed")
+    with relay.smtp() as client:
+        client.hello()
+        client.command(f"MAIL FROM:{SENDER}", 250)
+        assert [client.command(f"RCPT TO:<r{n}@there.test>").code for n in range(3)] == [250] * 3, "the old limit"
+
+
+@pytest.mark.alone
+def test_listeners_move_to_and_fro_under_load(start_relay, tmp_path):
+    """An address beside the one that clients use comes and goes, fifty times: none of them notices."""
+    with LoadSink(tmp_path) as sink:
+        relay = start_relay(send=[smart_host(sink)])
+        beside = free_port()
+        load = Load(relay.port, per_connection=5).start()
+        for n in range(50):
+            ports = [relay.port, beside] if n % 2 == 0 else [relay.port]
+            relay.config["receive"][0]["listen"] = [f"127.0.0.1:{port}" for port in ports]
+            seen = relay.log.mark()
+            relay.reload()
+            relay.log.wait_for(event="reloaded", after=seen)
+            assert greets(beside) == (n % 2 == 0)
+        load.stop()
+        assert not load.refused and not load.broken and not load.connect_failures
+        relay.drain()
+        compare(load.acknowledged, sink.ids()).assert_clean()
 
 
 def held_relay(start_relay, sink, name="apps"):

@@ -1,7 +1,8 @@
 // All destinations with their trends, in the order that somebody wants to see, a page at a time.
 //
-// They are looked at anew when the last look is older than a second, so that many who ask cost no
-// more than one. Any thread.
+// They are looked at anew when the last look is older than a second, or than ten times what it
+// took, so that many who ask cost no more than one, and all of them a tenth of a core at most. Any
+// thread.
 #pragma once
 
 #include <memory>
@@ -40,7 +41,7 @@ class DestinationBoard {
   std::mutex mutex_;          // held while one looks: the others wait for what is seen
   DestinationTrends trends_;  // guarded by mutex_, as all below
   Rows rows_;
-  SteadyTime looked_at_{};
+  SteadyTime fresh_until_{};
 };
 
 // The object of GET /api/v1/queues with `velocity` and `hurt`.

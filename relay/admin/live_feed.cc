@@ -1,5 +1,6 @@
 #include "relay/admin/live_feed.h"
 
+#include <algorithm>
 #include <memory>
 
 namespace sluice::relay {
@@ -61,12 +62,14 @@ std::optional<std::string> LiveFeed::next(uint64_t& seen) {
     if (!making_ && Clock::now() >= due_) {
       making_ = true;
       lock.unlock();
+      const auto begun = Clock::now();
       std::string event = "event: sample\ndata: " + make_() + "\n\n";
       lock.lock();
       making_ = false;
       event_ = std::move(event);
       ++made_;
-      due_ = Clock::now() + interval_;
+      const auto now = Clock::now();
+      due_ = now + std::max<Clock::duration>(interval_, kRest * (now - begun));
       changed_.notify_all();
       if (stopped_) break;
     }

@@ -22,6 +22,7 @@ class LiveFeed {
   static constexpr Duration kLifetime{300'000};   // of a stream: a client that is gone is noticed
   static constexpr Duration kBeat{5'000};         // something is sent at least so often
   static constexpr Duration kInterval{2'000};     // of samples
+  static constexpr int kRest = 10;                // times as long as a dear sample took to make
   static constexpr size_t kUnbounded = SIZE_MAX;  // samples of a stream
 
   // `make` gives a sample as one line of JSON; never two at a time.

@@ -30,7 +30,7 @@ function eventItem(event, previous) {
   const people = event.recipients || (event.recipient ? [event.recipient] : []);
   const gap = previous ? (Date.parse(event.time) - Date.parse(previous.time)) / 1000 : 0;
   return h('li', {class: moods[event.event] || 'still'},
-    h('p', {class: 'when'}, h('time', {datetime: event.time}, clock(event.time)), gap >= 1 ? h('span', {class: 'note'}, ` ${shortSpan(Math.round(gap))} later`) : null),
+    h('p', {class: 'when'}, h('time', {datetime: event.time}, clock(event.time)), gap >= 1 ? h('span', {class: 'note'}, ` · ${shortSpan(Math.round(gap))} later`) : null),
     h('p', {class: 'what'}, h('b', {}, sentences[event.event] || event.event),
       people.length ? [' ', event.event === 'accepted' ? 'for ' : '', people.slice(0, 3).map((who, at) => [at ? ', ' : '', foreign(who)]), people.length > 3 ? ` and ${number(people.length - 3)} more` : ''] : null),
     reply ? h('p', {class: 'cite-line'}, foreign(reply, 'cite')) : null,
@@ -53,7 +53,7 @@ function futureItem(recipient) {
   return h('li', {class: `future ${moods[recipient.state]}`},
     h('p', {class: 'what'}, h('b', {}, 'Now: '), foreign(recipient.recipient), ` ${says}.`),
     recipient.why?.text ? h('p', {}, foreign(recipient.why.text), recipient.why.command ? [' ', h('code', {}, foreign(recipient.why.command))] : null) : null,
-    recipient.last_reply ? h('p', {class: 'cite-line'}, h('span', {class: 'note'}, `After ${plural(recipient.attempts, 'attempt')}: `), foreign(recipient.last_reply, 'cite')) : null);
+    recipient.last_reply && !recipient.why?.text?.includes(recipient.last_reply) ? h('p', {class: 'cite-line'}, h('span', {class: 'note'}, `After ${plural(recipient.attempts, 'attempt')}: `), foreign(recipient.last_reply, 'cite')) : null);
 }
 
 export class Message {

@@ -72,7 +72,7 @@ export const ago = (time) => (time ? `${shortSpan(Math.round(ageOf(time)))} ago`
 export const moods = {
   idle: 'still', resolving: 'busy', connecting: 'busy', delivering: 'good', limited: 'warn',
   resting: 'bad', suspended: 'warn', ready: 'busy', active: 'good', deferred: 'warn', held: 'still',
-  delivered: 'good', bounced: 'bad', expired: 'bad', discarded: 'bad', accepted: 'busy',
+  delivered: 'good', bounced: 'bad', expired: 'bad', discarded: 'bad', accepted: 'busy', queued: 'busy',
 };
 
 export const waiting = (queue) => queue.ready + queue.deferred;
@@ -84,7 +84,8 @@ export function whyItWaits(queue) {
   const cite = queue.last_reply || '';
   const given = queue.why?.text || '';
   if (given) {
-    const ends = queue.why.until ? ` Ends by itself ${until(queue.why.until)}.` : '';
+    const what = {retry: 'The next attempt comes', hosts_rest: 'Tried again', dns: 'Asked again'}[queue.why.cause];
+    const ends = queue.why.until ? ` ${what || 'Ends by itself'} ${until(queue.why.until)}.` : '';
     return {say: visible(given) + ends, cite: cite && given.includes(cite) ? '' : cite};
   }
   switch (queue.state) {

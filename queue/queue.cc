@@ -102,9 +102,10 @@ void QueueImpl::startRecovery() {
         shard.loop().post(
             [&shard, keys = std::move(keys)]() mutable { shard.onWalked(std::move(keys)); });
       },
-      [this](uint8_t lane, uint64_t messages) {
+      [this](uint8_t lane, std::vector<WallTime> accepted) {
         ShardQueueImpl& shard = ownerOf(lane);
-        shard.loop().post([&shard, messages] { shard.onMessagesCounted(messages); });
+        shard.loop().post(
+            [&shard, accepted = std::move(accepted)] { shard.onMessagesCounted(accepted); });
       },
       [this] {
         walk_complete_ = true;

@@ -8,6 +8,7 @@
 
 #include "metrics/buckets.h"
 #include "metrics/cells.h"
+#include "queue/age_counts.h"
 
 namespace sluice::queue {
 
@@ -23,6 +24,12 @@ struct ShardQueueMetrics {
   metrics::Counter refills;    // scans that read groups back from disk
   metrics::Counter read_back;  // contents that were read back from disk
   metrics::Counter timeouts;   // commits given up because they took too long
+  AgeCounts ages;              // of `messages`
+
+  void addMessages(WallTime accepted, int64_t by) {
+    messages.add(by);
+    ages.add(accepted, by);
+  }
 };
 
 struct QueueMetrics {

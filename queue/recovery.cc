@@ -63,7 +63,8 @@ Result<std::vector<uint8_t>> storedLanes(const Store& store) {
 
 Walk::Walk(QueueContext& context, uint32_t start_number,
            std::function<void(uint8_t, std::vector<WalkedKey>)> on_keys,
-           std::function<void(uint8_t, uint64_t)> on_messages, std::function<void()> on_complete)
+           std::function<void(uint8_t, std::vector<WallTime>)> on_messages,
+           std::function<void()> on_complete)
     : context_(context),
       start_number_(bigEndian(start_number)),
       on_keys_(std::move(on_keys)),
@@ -178,19 +179,20 @@ bool Walk::walkEnvelopes(const Store::Reading& store) {
   EnvelopeCursor at(store, options);
   std::optional<MessageId> after;
   if (!resume_.empty()) after = MessageId::fromBytes(resume_);
-  std::array<uint64_t, 256> messages{};
+  std::array<std::vector<WallTime>, 256> accepted{};
   size_t entries = 0;
   for (at.seek(after); at.valid() && entries < kSliceEntries; at.next(), ++entries) {
     resume_ = at.key();
-    if (!isOurs(at.id())) ++messages[at.id().lane()];
+    if (!isOurs(at.id())) accepted[at.id().lane()].push_back(at.id().acceptedAt());
   }
   const bool finished = !at.valid();
   for (const MessageId& id : at.takeDamaged()) {
-    ++messages[id.lane()];
+    accepted[id.lane()].push_back(id.acceptedAt());
     context_.quarantineMessage(id, "its envelope cannot be read");
   }
-  for (size_t lane = 0; lane < messages.size(); ++lane)
-    if (messages[lane] > 0) on_messages_(static_cast<uint8_t>(lane), messages[lane]);
+  for (size_t lane = 0; lane < accepted.size(); ++lane)
+    if (!accepted[lane].empty())
+      on_messages_(static_cast<uint8_t>(lane), std::move(accepted[lane]));
   return finished;
 }
 

@@ -43,7 +43,7 @@ class Walk {
   // one lane; `on_complete` comes last. All on a reader thread.
   Walk(QueueContext& context, uint32_t start_number,
        std::function<void(uint8_t lane, std::vector<WalkedKey>)> on_keys,
-       std::function<void(uint8_t lane, uint64_t messages)> on_messages,
+       std::function<void(uint8_t lane, std::vector<WallTime> accepted)> on_messages,
        std::function<void()> on_complete);
   // Puts itself on the reader pool, a slice at a time. Lives until it has completed, or as long as
   // the pool runs.
@@ -62,7 +62,7 @@ class Walk {
   QueueContext& context_;
   const std::string start_number_;  // as at the end of an id
   std::function<void(uint8_t, std::vector<WalkedKey>)> on_keys_;
-  std::function<void(uint8_t, uint64_t)> on_messages_;
+  std::function<void(uint8_t, std::vector<WallTime>)> on_messages_;
   std::function<void()> on_complete_;
   enum class Part : uint8_t { Check, Schedule, Envelopes } part_ = Part::Check;
   std::string resume_;  // the last key looked at

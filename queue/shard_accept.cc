@@ -210,7 +210,7 @@ void ShardQueueImpl::onAccepted(Step& step, PendingAccept& pending) {
 
 void ShardQueueImpl::queueAccepted(QueuedMessage& message) {
   metrics_.accepted.add();
-  metrics_.messages.add(1);
+  metrics_.addMessages(message.id.acceptedAt(), 1);
   --message.pins;
   changed(message);
   for (size_t i = 0; i < message.groups.size(); ++i) placeReadyOrWaiting(*message.groups[i]);

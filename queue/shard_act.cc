@@ -76,7 +76,7 @@ void ShardQueueImpl::removeUnreadable(const std::shared_ptr<Acting>& acting, con
              for (const auto& [family, key] : *keys) step->ops.remove(family, key);
              step->ops.remove(Family::Settings, std::string(kQuarantinePrefix) + id.toString());
              step->on_done = [this, acting, id](Step&) {
-               if (context_.quarantine.remove(id)) metrics_.messages.add(-1);
+               if (context_.quarantine.remove(id)) metrics_.addMessages(id.acceptedAt(), -1);
                context_.tell({StoreEvent::What::Damaged, id.toString(), "removed by hand, unread"});
                ++acting->result.changed;
                finishActing(acting);

@@ -181,7 +181,7 @@ void ShardQueueImpl::onReplaced(QueuedMessage& message, QueuedGroup* old,
   changed(message);
   eraseGroup(*old);
   if (message.groups.empty()) {
-    metrics_.messages.add(-1);
+    metrics_.addMessages(message.id.acceptedAt(), -1);
     if (message.quarantined) context_.quarantine.remove(message.id);
   }
   for (QueuedGroup* group : fresh) placeReadyOrWaiting(*group);

@@ -41,8 +41,8 @@ class ShardQueueImpl final : public ShardQueue {
   net::Loop& loop() { return loop_; }
   // From the walk at the start, on the loop.
   void onWalked(std::vector<WalkedKey> keys);
-  void onMessagesCounted(uint64_t messages) {
-    metrics_.messages.add(static_cast<int64_t>(messages));
+  void onMessagesCounted(const std::vector<WallTime>& accepted) {
+    for (const WallTime time : accepted) metrics_.addMessages(time, 1);
   }
   void onWalkComplete();
 

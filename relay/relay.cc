@@ -219,6 +219,9 @@ RelayStatus Relay::status() const {
   status.started_at = started_at_;
   status.shards = shard_count_;
   status.draining = draining_;
+  queue::AgeCounts::Buckets ages{};
+  for (const auto& shard : queue_metrics_.shards) shard.ages.addTo(ages, Clock::system().wall());
+  status.ages.assign(ages.begin(), ages.end());
   const queue::StoreHealth health = queue_->health();
   status.ready = health.ready && !draining_;
   if (draining_) {

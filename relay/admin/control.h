@@ -42,6 +42,7 @@ struct RelayStatus {
   uint64_t connections_in = 0;         // of clients
   uint64_t connections_out = 0;        // to destinations
   std::optional<WallTime> drain_ends;  // while it drains: at the latest
+  std::vector<int64_t> ages;  // messages under each of queue::AgeCounts::kBounds, and older ones
 };
 
 // A queued message with the destinations that its recipients leave for.
@@ -69,7 +70,6 @@ class Control {
   virtual ~Control() = default;
   // Does not ask the shards: cheap enough for a probe every second.
   virtual Readiness readiness() = 0;
-  virtual std::string version() = 0;
   virtual RelayStatus status() = 0;
   virtual Result<std::vector<QueueStatus>> queues() = 0;  // by name
   // Each queue in no order and without a copy, for those who only count.

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "metrics/snapshot.h"
+#include "queue/queue_metrics.h"
 #include "relay/admin/api_json.h"
 
 namespace sluice::relay {
@@ -41,11 +42,23 @@ ordered_json dns(const Snapshot& now) {
   return out;
 }
 
+// [{"up_to": 60, "messages": 4}, …, {"up_to": null, "messages": 1}]
+ordered_json agesJson(const std::vector<int64_t>& ages) {
+  constexpr auto& kBounds = queue::AgeCounts::kBounds;
+  ordered_json out = ordered_json::array();
+  for (size_t i = 0; i < ages.size(); ++i) {
+    out.push_back({{"up_to", i < kBounds.size() ? ordered_json(kBounds[i]) : ordered_json()},
+                   {"messages", std::max<int64_t>(0, ages[i])}});
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string liveSample(Control& control, const metrics::Registry& registry,
                        DestinationBoard& board) {
   const Snapshot now(registry);
+  const RelayStatus status = control.status();
   const WallTime time = Clock::system().wall();
   ordered_json hurting = ordered_json::array();
   size_t destinations = 0;
@@ -60,12 +73,13 @@ std::string liveSample(Control& control, const metrics::Registry& registry,
   };
   const ordered_json sample{
       {"time", formatRfc3339(time)},
-      {"status", toJson(control.status(), time)},
+      {"status", toJson(status, time)},
       {"traffic", traffic(now)},
       {"connections", {{"in", connections("in")}, {"out", connections("out")}}},
       {"delay", toJson(now.buckets(names::kDeliveryDelay))},
       {"commit", toJson(now.buckets(names::kCommitSeconds))},
       {"dns", dns(now)},
+      {"ages", agesJson(status.ages)},
       {"memory_bytes", whole(now.sum(names::kMemory))},
       {"destinations", destinations},
       {"hurting", std::move(hurting)}};

@@ -36,7 +36,6 @@ class RelayControl final : public Control {
   Result<void> restoreSuspensions();
 
   Readiness readiness() override;
-  std::string version() override { return parts_.status().version; }
   RelayStatus status() override;
   Result<std::vector<QueueStatus>> queues() override;
   Result<void> visitQueues(const std::function<void(const QueueStatus&)>& visit) override;

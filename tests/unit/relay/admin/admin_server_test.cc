@@ -128,6 +128,8 @@ TEST_F(AdminServerTest, TheStreamSaysHowTheRelayIs) {
   EXPECT_EQ(sample["traffic"]["accepted"], 41);
   EXPECT_EQ(sample["traffic"]["delivered"], 0);
   EXPECT_EQ(sample["destinations"], 2);
+  EXPECT_EQ(sample["ages"][0], json({{"up_to", 60}, {"messages", 4}}));
+  EXPECT_EQ(sample["ages"][5], json({{"up_to", nullptr}, {"messages", 1}}));
   EXPECT_EQ(sample["hurting"][0]["destination"], "slow.test");
   EXPECT_GT(sample["hurting"][0]["hurt"], 50);
   EXPECT_TRUE(sample["hurting"][0]["velocity"].is_null());

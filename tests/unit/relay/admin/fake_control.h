@@ -15,12 +15,12 @@ inline queue::MessageId idOf(uint8_t number) {
 class FakeControl final : public Control {
  public:
   Readiness readiness() override { return ready; }
-  std::string version() override { return "1.2.3<b>"; }
   RelayStatus status() override {
     RelayStatus status;
     status.version = "1.2.3";
     status.ready = ready.ready;
     status.store.walk_complete = counted;
+    status.ages = {4, 0, 0, 0, 0, 1};
     return status;
   }
   Result<std::vector<QueueStatus>> queues() override {

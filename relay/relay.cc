@@ -166,6 +166,10 @@ Result<void> Relay::startAdmin() {
                                 }
                               }
                               return keys;
+                            },
+                            [this](const std::string& name) {
+                              const std::lock_guard lock(plan_mutex_);
+                              return plan_.router->connector(name) != nullptr;
                             }};
   for (const auto& loop : loops_) parts.loops.push_back(loop.get());
   for (const auto& shard : shards_) parts.views.push_back(&shard->dispatcher());

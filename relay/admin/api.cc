@@ -32,6 +32,8 @@ std::optional<MessageAction> actionOf(std::string_view name) {
   if (name == "release") return MessageAction::Release;
   if (name == "bounce") return MessageAction::Bounce;
   if (name == "discard") return MessageAction::Discard;
+  if (name == "expire") return MessageAction::Expire;
+  if (name == "redirect") return MessageAction::Redirect;
   return std::nullopt;
 }
 
@@ -139,21 +141,34 @@ struct ApiCall {
   HttpResponse messagesAction(const std::string& name) const {
     const auto action = actionOf(name);
     if (!action) return notFound();
+    const bool redirects = *action == MessageAction::Redirect;
     auto wanted = readActionRequest(request.body);
     if (!wanted) return errorResponse(wanted.error());
     if (wanted->choosesAll() && !wanted->all && !mayMeanAll(*action)) {
       return errorResponse(400, "no ids and no filter: say \"all\": true to mean every message");
     }
+    if (redirects == wanted->connector.empty()) {
+      return errorResponse(
+          400, redirects ? "connector: to which send connector?" : "connector: only to redirect");
+    }
     if (wanted->limit) {
       const auto page = control.messages(wanted->filter, std::nullopt, *wanted->limit);
       if (!page) return errorResponse(page.error());
-      if (page->items.empty()) return jsonResponse(toJson(queue::ActionResult{}));
+      if (page->items.empty()) return answerAction(name, *wanted, queue::ActionResult{});
       for (const MessageView& message : page->items) wanted->filter.ids.push_back(message.id);
     }
-    const auto done = control.act(*action, wanted->filter);
+    const auto done = wanted->dry_run ? control.count(wanted->filter)
+                                      : control.act(*action, wanted->filter, wanted->connector);
     if (!done) return errorResponse(done.error());
-    tell(name, "", *done);
-    return jsonResponse(toJson(*done));
+    return answerAction(name, *wanted, *done);
+  }
+
+  HttpResponse answerAction(const std::string& name, const ActionRequest& wanted,
+                            const queue::ActionResult& done) const {
+    tell(name, "", done, &wanted);
+    ordered_json answer = toJson(done);
+    if (wanted.dry_run) answer["dry_run"] = true;
+    return jsonResponse(answer);
   }
 
   HttpResponse reload() const {
@@ -162,12 +177,33 @@ struct ApiCall {
     return jsonResponse({{"reloaded", true}});
   }
 
-  // Who did what by hand is in the log.
+  // The choice of messages as it was asked for, but of many ids the first ones.
+  std::string filterForLog() const {
+    constexpr size_t kMostIds = 20;
+    ordered_json asked = ordered_json::parse(request.body, nullptr, false);
+    if (!asked.is_object()) return "{}";
+    for (const char* other : {"by", "connector", "dry_run"}) asked.erase(other);
+    const auto ids = asked.find("ids");
+    if (ids != asked.end() && ids->size() > kMostIds) {
+      const size_t all = ids->size();
+      ids->erase(ids->begin() + kMostIds, ids->end());
+      asked["more_ids"] = all - kMostIds;
+    }
+    return asked.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
+  }
+
+  // Who did what by hand, to what, is in the log.
   void tell(const std::string& action, const std::string& destination,
-            const queue::ActionResult& done) const {
+            const queue::ActionResult& done, const ActionRequest* wanted = nullptr) const {
     LogEvent event{
         LogLevel::Info, "admin_action", {{"action", action}, {"client", request.remote}}};
     if (!destination.empty()) event.fields.emplace_back("destination", destination);
+    if (wanted) {
+      if (!wanted->by.empty()) event.fields.emplace_back("by", wanted->by);
+      if (!wanted->connector.empty()) event.fields.emplace_back("connector", wanted->connector);
+      event.fields.emplace_back("filter", filterForLog());
+      if (wanted->dry_run) event.fields.emplace_back("dry_run", true);
+    }
     event.fields.emplace_back("matched", static_cast<int64_t>(done.matched));
     event.fields.emplace_back("changed", static_cast<int64_t>(done.changed));
     log.log(std::move(event));

@@ -3,7 +3,9 @@
 #include <charconv>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <utility>
 
+#include "relay/admin/reply_predicate.h"
 #include "relay/config/units.h"
 
 namespace sluice::relay {
@@ -13,13 +15,15 @@ using nlohmann::json;
 using queue::MessageId;
 
 constexpr size_t kMaxIds = 10'000;
+constexpr size_t kMaxAttempts = 1'000'000;
 constexpr size_t kMaxTextBytes = 512;  // a path has at most 256 octets: RFC 5321 section 4.5.3.1.3
 
-Result<size_t> readCount(std::string_view text, size_t most) {
+Result<size_t> readCount(std::string_view name, std::string_view text, size_t most) {
   size_t count = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
   if (error != std::errc() || end != text.data() + text.size() || count == 0 || count > most) {
-    return fail(Errc::InvalidArgument, "limit: a number from 1 to " + std::to_string(most));
+    return fail(Errc::InvalidArgument,
+                std::string(name) + ": a number from 1 to " + std::to_string(most));
   }
   return count;
 }
@@ -32,28 +36,115 @@ std::string barePath(std::string_view path) {
   return std::string(path);
 }
 
+Result<void> readAgeInto(std::string_view name, std::string_view value,
+                         std::optional<std::chrono::seconds>& to) {
+  const auto age = readAge(value);
+  if (!age) return fail(age.error().code, std::string(name) + ": " + age.error().detail);
+  to = *age;
+  return {};
+}
+
+Result<void> readSizeInto(std::string_view name, std::string_view value, uint64_t& to) {
+  const auto size = parseSize(value);
+  if (!size || *size == 0) {
+    return fail(Errc::InvalidArgument, std::string(name) + ": a size such as \"100KiB\"");
+  }
+  to = *size;
+  return {};
+}
+
+// Of the last attempt: by its host, by its text; both where both are given.
+void addReply(ReplyPredicate also, MessageChoice& filter) {
+  if (!filter.last_reply) {
+    filter.last_reply = std::move(also);
+    return;
+  }
+  filter.last_reply = [first = std::move(filter.last_reply), also = std::move(also)](
+                          std::string_view reply) { return first(reply) && also(reply); };
+}
+
+using ReadFilter = Result<void> (*)(std::string_view name, std::string_view value,
+                                    MessageChoice& filter);
+
+// In the order of docs/api.md.
+constexpr std::pair<std::string_view, ReadFilter> kFilters[] = {
+    {"destination",
+     [](std::string_view, std::string_view value, MessageChoice& filter) -> Result<void> {
+       filter.key_or_domain = value;
+       return {};
+     }},
+    {"sender",
+     [](std::string_view, std::string_view value, MessageChoice& filter) -> Result<void> {
+       filter.sender = barePath(value);
+       return {};
+     }},
+    {"sender_domain",
+     [](std::string_view, std::string_view value, MessageChoice& filter) -> Result<void> {
+       filter.sender_domain = value;
+       return {};
+     }},
+    {"recipient",
+     [](std::string_view, std::string_view value, MessageChoice& filter) -> Result<void> {
+       filter.recipient = barePath(value);
+       return {};
+     }},
+    {"state",
+     [](std::string_view, std::string_view value, MessageChoice& filter) -> Result<void> {
+       ASSIGN_OR_RETURN(filter.state, readState(value));
+       return {};
+     }},
+    {"older_than",
+     [](std::string_view name, std::string_view value, MessageChoice& filter) {
+       return readAgeInto(name, value, filter.older_than);
+     }},
+    {"younger_than",
+     [](std::string_view name, std::string_view value, MessageChoice& filter) {
+       return readAgeInto(name, value, filter.younger_than);
+     }},
+    {"received_by",
+     [](std::string_view, std::string_view value, MessageChoice& filter) -> Result<void> {
+       filter.received_by = value;
+       return {};
+     }},
+    {"larger_than",
+     [](std::string_view name, std::string_view value, MessageChoice& filter) {
+       return readSizeInto(name, value, filter.larger_than);
+     }},
+    {"smaller_than",
+     [](std::string_view name, std::string_view value, MessageChoice& filter) {
+       return readSizeInto(name, value, filter.smaller_than);
+     }},
+    {"attempts",
+     [](std::string_view name, std::string_view value, MessageChoice& filter) -> Result<void> {
+       ASSIGN_OR_RETURN(const size_t count, readCount(name, value, kMaxAttempts));
+       filter.least_attempts = static_cast<uint32_t>(count);
+       return {};
+     }},
+    {"mx",
+     [](std::string_view, std::string_view value, MessageChoice& filter) -> Result<void> {
+       addReply(repliedBy(std::string(value)), filter);
+       return {};
+     }},
+    {"reply",
+     [](std::string_view, std::string_view value, MessageChoice& filter) -> Result<void> {
+       ASSIGN_OR_RETURN(auto matching, replyMatching(std::string(value)));
+       addReply(std::move(matching), filter);
+       return {};
+     }},
+};
+
 // One filter by name; false if there is none of this name.
-Result<bool> readFilter(std::string_view name, std::string_view value,
-                        queue::MessageFilter& filter) {
-  const bool known = name == "destination" || name == "sender" || name == "recipient" ||
-                     name == "state" || name == "older_than";
-  if (!known) return false;
-  // An empty filter is a mistake, not the wish to have no filter.
-  if (value.empty() || value.size() > kMaxTextBytes) {
-    return fail(Errc::InvalidArgument, std::string(name) + ": empty or too long");
+Result<bool> readFilter(std::string_view name, std::string_view value, MessageChoice& filter) {
+  for (const auto& [known, read] : kFilters) {
+    if (name != known) continue;
+    // An empty filter is a mistake, not the wish to have no filter.
+    if (value.empty() || value.size() > kMaxTextBytes) {
+      return fail(Errc::InvalidArgument, std::string(name) + ": empty or too long");
+    }
+    RETURN_IF_ERROR(read(name, value, filter));
+    return true;
   }
-  if (name == "destination") {
-    filter.key_or_domain = value;
-  } else if (name == "sender") {
-    filter.sender = barePath(value);
-  } else if (name == "recipient") {
-    filter.recipient = barePath(value);
-  } else if (name == "state") {
-    ASSIGN_OR_RETURN(filter.state, readState(value));
-  } else {
-    ASSIGN_OR_RETURN(filter.older_than, readAge(value));
-  }
-  return true;
+  return false;
 }
 
 Result<std::vector<MessageId>> readIds(const json& value) {
@@ -85,40 +176,47 @@ Result<void> readMember(const std::string& name, const json& value, ActionReques
   }
   if (name == "limit") {
     if (!value.is_number_unsigned()) return fail(Errc::InvalidArgument, "limit: a number");
-    ASSIGN_OR_RETURN(request.limit, readCount(std::to_string(value.get<uint64_t>()), kMaxIds));
+    ASSIGN_OR_RETURN(request.limit,
+                     readCount(name, std::to_string(value.get<uint64_t>()), kMaxIds));
     return {};
   }
-  const bool age_in_seconds = name == "older_than" && value.is_number_unsigned();
-  if (!value.is_string() && !age_in_seconds) {
+  if (name == "dry_run") {
+    if (!value.is_boolean()) return fail(Errc::InvalidArgument, "dry_run: true or false");
+    request.dry_run = value.get<bool>();
+    return {};
+  }
+  if (name == "connector" || name == "by") {
+    if (!value.is_string() || value.get_ref<const std::string&>().size() > kMaxTextBytes) {
+      return fail(Errc::InvalidArgument, name + ": a short string");
+    }
+    (name == "by" ? request.by : request.connector) = value.get<std::string>();
+    return {};
+  }
+  if (!value.is_string() && !value.is_number_unsigned()) {
     return fail(Errc::InvalidArgument, name + ": a string");
   }
   const std::string text =
-      age_in_seconds ? std::to_string(value.get<uint64_t>()) : value.get<std::string>();
+      value.is_number_unsigned() ? std::to_string(value.get<uint64_t>()) : value.get<std::string>();
   ASSIGN_OR_RETURN(const bool known, readFilter(name, text, request.filter));
   if (!known) return fail(Errc::InvalidArgument, "no such filter: " + name);
   return {};
 }
 
-bool hasFilter(const queue::MessageFilter& filter) {
-  return !filter.key_or_domain.empty() || !filter.sender.empty() || !filter.recipient.empty() ||
-         filter.state || filter.older_than;
-}
-
 }  // namespace
 
-bool ActionRequest::choosesAll() const { return filter.ids.empty() && !hasFilter(filter); }
+bool ActionRequest::choosesAll() const { return filter.ids.empty() && !filter.narrows(); }
 
 Result<std::chrono::seconds> readAge(std::string_view text) {
   constexpr uint64_t kMaxSeconds = 100ull * 366 * 86400;
   uint64_t count = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
   if (error == std::errc() && end == text.data() + text.size()) {
-    if (count > kMaxSeconds) return fail(Errc::InvalidArgument, "older_than: too long");
+    if (count > kMaxSeconds) return fail(Errc::InvalidArgument, "too long");
     return std::chrono::seconds(count);
   }
   const auto duration = parseDuration(text);
   if (!duration) {
-    return fail(Errc::InvalidArgument, "older_than: a duration such as \"30m\", \"4h\" or \"2d\"");
+    return fail(Errc::InvalidArgument, "a duration such as \"30m\", \"4h\" or \"2d\"");
   }
   return std::chrono::duration_cast<std::chrono::seconds>(*duration);
 }
@@ -137,7 +235,7 @@ Result<ListRequest> readListRequest(const net::QueryParameters& query) {
   for (const auto& [name, value] : query) {
     if (!seen.insert(name).second) return fail(Errc::InvalidArgument, name + ": given twice");
     if (name == "limit") {
-      ASSIGN_OR_RETURN(request.limit, readCount(value, kMaxPage));
+      ASSIGN_OR_RETURN(request.limit, readCount(name, value, kMaxPage));
       continue;
     }
     if (name == "cursor") {
@@ -161,10 +259,10 @@ Result<ActionRequest> readActionRequest(std::string_view body) {
   for (const auto& [name, value] : read.items()) {
     RETURN_IF_ERROR(readMember(name, value, request));
   }
-  if (!request.filter.ids.empty() && (hasFilter(request.filter) || request.all)) {
+  if (!request.filter.ids.empty() && (request.filter.narrows() || request.all)) {
     return fail(Errc::InvalidArgument, "ids or filters, not both");
   }
-  if (request.all && hasFilter(request.filter)) {
+  if (request.all && request.filter.narrows()) {
     return fail(Errc::InvalidArgument, "all or filters, not both");
   }
   return request;

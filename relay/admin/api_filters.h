@@ -7,7 +7,7 @@
 
 #include "net/base/result.h"
 #include "net/http/url.h"
-#include "queue/queue.h"
+#include "relay/admin/message_choice.h"
 
 namespace sluice::relay {
 
@@ -15,19 +15,22 @@ inline constexpr size_t kDefaultPage = 100;
 inline constexpr size_t kMaxPage = 1000;
 
 struct ListRequest {
-  queue::MessageFilter filter;
+  MessageChoice filter;
   std::optional<queue::MessageId> after;
   size_t limit = kDefaultPage;
 };
 
 struct ActionRequest {
-  queue::MessageFilter filter;
+  MessageChoice filter;
   bool all = false;             // said so
   std::optional<size_t> limit;  // at most so many messages
+  bool dry_run = false;         // only count
+  std::string connector;        // to redirect to
+  std::string by;               // who asks for it, as they say; for the log
   bool choosesAll() const;      // no id and no filter
 };
 
-// destination sender recipient state older_than limit cursor. Errors: InvalidArgument.
+// The filters of docs/api.md, limit and cursor. Errors: InvalidArgument.
 Result<ListRequest> readListRequest(const net::QueryParameters& query);
 // {"ids": […]}, or filters as above without cursor, or {"all": true}. Empty is {}. Errors:
 // InvalidArgument, Malformed.

@@ -9,6 +9,7 @@
 
 #include "queue/queue.h"
 #include "relay/admin/destination_view.h"
+#include "relay/admin/message_choice.h"
 
 namespace sluice::relay {
 
@@ -62,9 +63,9 @@ struct MessageListing {
   std::optional<queue::MessageId> next;  // ask again with `after` set to it
 };
 
-enum class MessageAction { Retry, Hold, Release, Bounce, Discard };
+enum class MessageAction { Retry, Hold, Release, Bounce, Discard, Expire, Redirect };
 
-// In all filters, key_or_domain may also be the name of a destination.
+// In all choices, key_or_domain may also be the name of a destination.
 class Control {
  public:
   virtual ~Control() = default;
@@ -74,13 +75,16 @@ class Control {
   virtual Result<std::vector<QueueStatus>> queues() = 0;  // by name
   // Each queue in no order and without a copy, for those who only count.
   virtual Result<void> visitQueues(const std::function<void(const QueueStatus&)>& visit) = 0;
-  virtual Result<MessageListing> messages(const queue::MessageFilter& filter,
+  virtual Result<MessageListing> messages(const MessageChoice& choice,
                                           std::optional<queue::MessageId> after, size_t limit) = 0;
   // Errors: NotFound.
   virtual Result<MessageView> message(const queue::MessageId& id) = 0;
   virtual Result<ByteChain> content(const queue::MessageId& id) = 0;
-  virtual Result<queue::ActionResult> act(MessageAction action,
-                                          const queue::MessageFilter& filter) = 0;
+  // `connector` is where Redirect leads. Errors: NotFound (no such connector).
+  virtual Result<queue::ActionResult> act(MessageAction action, const MessageChoice& choice,
+                                          const std::string& connector = {}) = 0;
+  // How many messages an action would be tried on; changes nothing.
+  virtual Result<queue::ActionResult> count(const MessageChoice& choice) = 0;
   // Errors: NotFound. Suspensions outlive a restart. Gives whether anything changed.
   virtual Result<bool> suspend(const std::string& destination, bool suspended) = 0;
   virtual Result<queue::ActionResult> retryDestination(const std::string& destination) = 0;

@@ -33,6 +33,13 @@ struct DestinationStatus {
   std::string rate;  // "100/s"
 };
 
+// How an administrator ends recipients.
+enum class HandEnd : uint8_t {
+  Bounce,   // with a failure notice
+  Discard,  // without one
+  Expire,   // as if the lifetime were over: with a failure notice that says so
+};
+
 class DestinationView {
  public:
   virtual ~DestinationView() = default;
@@ -42,8 +49,10 @@ class DestinationView {
   virtual void setSuspended(const std::string& destination, bool suspended) = 0;
   // Forget back-off of the destination's hosts and try at once. Empty: of all.
   virtual void retryNow(const std::string& destination) = 0;
-  // Ends a Work by hand: with a failure notice (bounce) or without (discard), and the event.
-  virtual void endByHand(std::unique_ptr<queue::Work> work, bool with_notice) = 0;
+  // Ends a Work by hand, with the event, and the notice where one belongs to it.
+  virtual void endByHand(std::unique_ptr<queue::Work> work, HandEnd how) = 0;
+  // Queues a Work for a send connector of this name, whatever the routes say, as ready.
+  virtual void redirect(std::unique_ptr<queue::Work> work, const std::string& connector) = 0;
 };
 
 }  // namespace sluice::relay

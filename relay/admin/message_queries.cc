@@ -88,9 +88,30 @@ queue::Action queueAction(MessageAction action) {
       return queue::Action::Release;
     case MessageAction::Bounce:
     case MessageAction::Discard:
+    case MessageAction::Expire:
+    case MessageAction::Redirect:
       return queue::Action::Remove;
   }
   return queue::Action::Retry;
+}
+
+// What becomes of a Work that was taken out for it.
+void carryOut(MessageAction action, const std::string& connector, DestinationView& view,
+              std::unique_ptr<queue::Work> work) {
+  switch (action) {
+    case MessageAction::Bounce:
+      return view.endByHand(std::move(work), HandEnd::Bounce);
+    case MessageAction::Discard:
+      return view.endByHand(std::move(work), HandEnd::Discard);
+    case MessageAction::Expire:
+      return view.endByHand(std::move(work), HandEnd::Expire);
+    case MessageAction::Redirect:
+      return view.redirect(std::move(work), connector);
+    case MessageAction::Retry:
+    case MessageAction::Hold:
+    case MessageAction::Release:
+      return;  // nothing is taken out
+  }
 }
 
 }  // namespace
@@ -117,15 +138,15 @@ Result<MessageListing> listMessages(const Shards& shards, const MessageFilters& 
 }
 
 Result<ActionResult> actOnMessages(const Shards& shards, MessageAction action,
-                                   const MessageFilters& filters) {
-  const auto ask = [queue = shards.queue, views = shards.views, filters, action](
+                                   const MessageFilters& filters, const std::string& connector) {
+  const auto ask = [queue = shards.queue, views = shards.views, filters, action, connector](
                        size_t index, Answer<ActionResult> answer) {
     auto gathering = std::make_shared<Gathering<ActionResult>>(filters.size(), std::move(answer));
     for (const MessageFilter& filter : filters) {
       queue->shard(index).act(
           queueAction(action), filter,
-          [view = views[index], action](std::unique_ptr<queue::Work> work) {
-            view->endByHand(std::move(work), action == MessageAction::Bounce);
+          [view = views[index], action, connector](std::unique_ptr<queue::Work> work) {
+            carryOut(action, connector, *view, std::move(work));
           },
           [gathering](Result<ActionResult> done) {
             if (done) {

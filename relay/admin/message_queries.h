@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "net/loop.h"
@@ -25,9 +26,10 @@ using MessageFilters = std::vector<queue::MessageFilter>;
 Result<MessageListing> listMessages(const Shards& shards, const MessageFilters& filters,
                                     std::optional<queue::MessageId> after, size_t limit);
 
-// Sums over filters and shards.
+// Sums over filters and shards. `connector` is where Redirect leads.
 Result<queue::ActionResult> actOnMessages(const Shards& shards, MessageAction action,
-                                          const MessageFilters& filters);
+                                          const MessageFilters& filters,
+                                          const std::string& connector = {});
 
 Result<ByteChain> readMessage(const Shards& shards, const queue::MessageId& id);
 

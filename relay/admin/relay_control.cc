@@ -1,6 +1,7 @@
 #include "relay/admin/relay_control.h"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <unordered_map>
 
@@ -26,10 +27,8 @@ bool stateIsOurs(const MessageFilter& filter) {
   return filter.state == RecipientState::Ready || filter.state == RecipientState::Deferred;
 }
 
-bool choosesAll(const MessageFilter& filter) {
-  return filter.ids.empty() && filter.key_or_domain.empty() && filter.sender.empty() &&
-         filter.recipient.empty() && !filter.state && !filter.older_than;
-}
+// Whether the queue alone cannot tell which messages are meant.
+bool mustLook(const MessageChoice& choice) { return stateIsOurs(choice) || choice.looksCloser(); }
 
 size_t countIn(const MessageView& message, RecipientState state) {
   return static_cast<size_t>(
@@ -63,6 +62,12 @@ struct RelayControl::Survey {
 
 Shards RelayControl::shards() const {
   return {&parts_.queue, parts_.loops, parts_.views, parts_.action_timeout};
+}
+
+Shards RelayControl::acting() const {
+  Shards shards = this->shards();
+  shards.timeout = parts_.act_timeout;
+  return shards;
 }
 
 Result<RelayControl::SharedSurvey> RelayControl::survey() {
@@ -188,20 +193,25 @@ Result<MessageFilters> RelayControl::byKey(const MessageFilter& filter) {
   return filters;
 }
 
-Result<MessageListing> RelayControl::messages(const MessageFilter& filter,
+Result<MessageListing> RelayControl::messages(const MessageChoice& choice,
                                               std::optional<MessageId> after, size_t limit) {
   // After these a page may hold less than `limit` and say that there is more.
   constexpr int kMaxRounds = 20;
-  ASSIGN_OR_RETURN(MessageFilters filters, byKey(filter));
-  if (!stateIsOurs(filter)) return listMessages(shards(), filters, after, limit);
-  for (MessageFilter& each : filters) each.state.reset();
+  ASSIGN_OR_RETURN(MessageFilters filters, byKey(choice));
+  if (!mustLook(choice)) return listMessages(shards(), filters, after, limit);
+  const WallTime now = Clock::system().wall();
+  const bool state = stateIsOurs(choice);
+  if (state) {
+    for (MessageFilter& each : filters) each.state.reset();
+  }
   MessageListing out;
   for (int round = 0; round < kMaxRounds; ++round) {
     ASSIGN_OR_RETURN(MessageListing page,
                      listMessages(shards(), filters, after, std::max(limit, kPage)));
     out.next = page.next;
     for (MessageView& item : page.items) {
-      if (countIn(item, *filter.state) == 0) continue;
+      if (state && countIn(item, *choice.state) == 0) continue;
+      if (!choice.means(item, now)) continue;
       if (out.items.size() == limit) {
         out.next = out.items.back().id;
         return out;
@@ -224,45 +234,68 @@ Result<MessageView> RelayControl::message(const MessageId& id) {
 
 Result<ByteChain> RelayControl::content(const MessageId& id) { return readMessage(shards(), id); }
 
-Result<ActionResult> RelayControl::act(MessageAction action, const MessageFilter& filter) {
-  auto done = actOnChosen(action, filter);
+Result<ActionResult> RelayControl::act(MessageAction action, const MessageChoice& choice,
+                                       const std::string& connector) {
+  if (action == MessageAction::Redirect &&
+      (!parts_.knows_connector || !parts_.knows_connector(connector))) {
+    return fail(Errc::NotFound, "no such send connector: " + connector);
+  }
+  auto done = actOnChosen(action, choice, connector);
   forgetRecent();
   return done;
 }
 
-Result<ActionResult> RelayControl::actOnChosen(MessageAction action, const MessageFilter& filter) {
+Result<ActionResult> RelayControl::count(const MessageChoice& choice) {
+  ActionResult sum;
+  std::optional<MessageId> after;
+  do {
+    ASSIGN_OR_RETURN(const MessageListing page, messages(choice, after, kPage));
+    after = page.next;
+    sum.matched += page.items.size();
+  } while (after);
+  return sum;
+}
+
+Result<ActionResult> RelayControl::actOnChosen(MessageAction action, const MessageChoice& choice,
+                                               const std::string& connector) {
   switch (action) {
     case MessageAction::Retry:
-      return retry(filter);
+      return retry(choice);
     case MessageAction::Hold:
     case MessageAction::Release:
-      return actOnPages(action, filter);
+      return actOnPages(action, choice, connector);
     case MessageAction::Bounce:
     case MessageAction::Discard:
+    case MessageAction::Expire:
+    case MessageAction::Redirect:
       break;
   }
-  // Which messages are ready or deferred is seen only with the rests of their destinations.
-  if (stateIsOurs(filter)) return actOnPages(action, filter);
-  ASSIGN_OR_RETURN(const MessageFilters filters, byKey(filter));
-  return actOnMessages(shards(), action, filters);
+  if (mustLook(choice)) return actOnPages(action, choice, connector);
+  ASSIGN_OR_RETURN(const MessageFilters filters, byKey(choice));
+  return actOnMessages(acting(), action, filters, connector);
 }
 
 // A retry means now: the rest of the destinations' hosts ends as well.
-Result<ActionResult> RelayControl::retry(const MessageFilter& filter) {
+Result<ActionResult> RelayControl::retry(const MessageChoice& choice) {
   constexpr size_t kMaxLooked = 1000;  // beyond, all destinations are woken
   std::set<std::string> names;
-  if (!choosesAll(filter)) {
-    ASSIGN_OR_RETURN(const MessageListing found, messages(filter, std::nullopt, kMaxLooked));
+  if (!choice.ids.empty() || choice.narrows()) {
+    ASSIGN_OR_RETURN(const MessageListing found, messages(choice, std::nullopt, kMaxLooked));
     for (const MessageView& message : found.items) {
       for (const auto& recipient : message.recipients) names.insert(recipient.destination);
     }
     if (found.next) names.clear();
     if (found.items.empty() && !found.next) return ActionResult{};
   }
-  MessageFilter chosen = filter;
-  if (stateIsOurs(chosen)) chosen.state.reset();  // what is ready already loses nothing
-  ASSIGN_OR_RETURN(const MessageFilters filters, byKey(chosen));
-  ASSIGN_OR_RETURN(const ActionResult done, actOnMessages(shards(), MessageAction::Retry, filters));
+  ActionResult done;
+  if (choice.looksCloser()) {
+    ASSIGN_OR_RETURN(done, actOnPages(MessageAction::Retry, choice, {}));
+  } else {
+    MessageFilter chosen = choice;
+    if (stateIsOurs(chosen)) chosen.state.reset();  // what is ready already loses nothing
+    ASSIGN_OR_RETURN(const MessageFilters filters, byKey(chosen));
+    ASSIGN_OR_RETURN(done, actOnMessages(acting(), MessageAction::Retry, filters));
+  }
   RETURN_IF_ERROR(onViews([names](DestinationView& view) {
     if (names.empty()) view.retryNow("");
     for (const std::string& name : names) view.retryNow(name);
@@ -270,30 +303,39 @@ Result<ActionResult> RelayControl::retry(const MessageFilter& filter) {
   return done;
 }
 
-Result<ActionResult> RelayControl::actOnPages(MessageAction action, const MessageFilter& filter) {
-  const bool logs = action == MessageAction::Hold || action == MessageAction::Release;
+Result<ActionResult> RelayControl::actOnPages(MessageAction action, const MessageChoice& choice,
+                                              const std::string& connector) {
   ActionResult sum;
   std::optional<MessageId> after;
   do {
-    ASSIGN_OR_RETURN(const MessageListing page, messages(filter, after, kPage));
+    ASSIGN_OR_RETURN(const MessageListing page, messages(choice, after, kPage));
     after = page.next;
     if (page.items.empty()) continue;
-    MessageFilter chosen = filter;
-    if (stateIsOurs(chosen)) chosen.state.reset();
-    chosen.ids.clear();
-    for (const MessageView& item : page.items) chosen.ids.push_back(item.id);
-    ASSIGN_OR_RETURN(const MessageFilters filters, byKey(chosen));
-    ASSIGN_OR_RETURN(const ActionResult done, actOnMessages(shards(), action, filters));
+    ASSIGN_OR_RETURN(const ActionResult done, actOnPage(action, choice, page.items, connector));
     sum.matched += page.items.size();
     sum.changed += done.changed;
-    if (!logs) continue;
-    MessageFilter ids;
-    ids.ids = std::move(chosen.ids);
-    ASSIGN_OR_RETURN(const MessageListing now,
-                     listMessages(shards(), {ids}, std::nullopt, page.items.size()));
-    logHeld(action, page.items, now.items);
   } while (after);
   return sum;
+}
+
+Result<ActionResult> RelayControl::actOnPage(MessageAction action, const MessageChoice& choice,
+                                             const std::vector<MessageView>& page,
+                                             const std::string& connector) {
+  MessageFilters chosen;
+  for (MessageFilter& exact : exactFilters(choice, page)) {
+    if (stateIsOurs(exact)) exact.state.reset();
+    ASSIGN_OR_RETURN(MessageFilters by_key, byKey(exact));
+    std::move(by_key.begin(), by_key.end(), std::back_inserter(chosen));
+  }
+  ASSIGN_OR_RETURN(ActionResult done, actOnMessages(acting(), action, chosen, connector));
+  done.changed = std::min<uint64_t>(done.changed, page.size());  // not recipients
+  if (action != MessageAction::Hold && action != MessageAction::Release) return done;
+  MessageFilter ids;
+  for (const MessageView& item : page) ids.ids.push_back(item.id);
+  ASSIGN_OR_RETURN(const MessageListing now,
+                   listMessages(shards(), {ids}, std::nullopt, page.size()));
+  logHeld(action, page, now.items);
+  return done;
 }
 
 // One event for each message that is held, or to be held after the attempt under way, or released.

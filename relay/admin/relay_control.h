@@ -27,8 +27,12 @@ class RelayControl final : public Control {
     std::function<Result<void>()> reload;
     // Queue keys of configured smart hosts: their destinations are known without any traffic.
     std::function<std::vector<queue::QueueKey>()> standing_keys;
+    // Whether a send connector of this name is configured; any thread.
+    std::function<bool(const std::string&)> knows_connector;
     std::chrono::milliseconds timeout{5'000};          // for what shards know
     std::chrono::milliseconds action_timeout{30'000};  // for what they must read and write
+    // For what may touch every message of a long queue, in steps that stall nobody.
+    std::chrono::milliseconds act_timeout{600'000};
   };
   explicit RelayControl(Parts parts) : parts_(std::move(parts)) {}
 
@@ -39,12 +43,13 @@ class RelayControl final : public Control {
   RelayStatus status() override;
   Result<std::vector<QueueStatus>> queues() override;
   Result<void> visitQueues(const std::function<void(const QueueStatus&)>& visit) override;
-  Result<MessageListing> messages(const queue::MessageFilter& filter,
+  Result<MessageListing> messages(const MessageChoice& choice,
                                   std::optional<queue::MessageId> after, size_t limit) override;
   Result<MessageView> message(const queue::MessageId& id) override;
   Result<ByteChain> content(const queue::MessageId& id) override;
-  Result<queue::ActionResult> act(MessageAction action,
-                                  const queue::MessageFilter& filter) override;
+  Result<queue::ActionResult> act(MessageAction action, const MessageChoice& choice,
+                                  const std::string& connector = {}) override;
+  Result<queue::ActionResult> count(const MessageChoice& choice) override;
   Result<bool> suspend(const std::string& destination, bool suspended) override;
   Result<queue::ActionResult> retryDestination(const std::string& destination) override;
   Result<void> reload() override { return parts_.reload(); }
@@ -54,6 +59,7 @@ class RelayControl final : public Control {
   using SharedSurvey = std::shared_ptr<const Survey>;
 
   Shards shards() const;
+  Shards acting() const;
   // What the shards know of destinations, asked once for all who ask at once.
   Result<SharedSurvey> survey();
   Result<SharedSurvey> askForSurvey();
@@ -62,10 +68,15 @@ class RelayControl final : public Control {
   void forgetRecent();
   // One filter for each queue key of the destination that the filter names.
   Result<MessageFilters> byKey(const queue::MessageFilter& filter);
-  Result<queue::ActionResult> actOnChosen(MessageAction action, const queue::MessageFilter& filter);
-  Result<queue::ActionResult> retry(const queue::MessageFilter& filter);
+  Result<queue::ActionResult> actOnChosen(MessageAction action, const MessageChoice& choice,
+                                          const std::string& connector);
+  Result<queue::ActionResult> retry(const MessageChoice& choice);
   // Acts on the messages that are seen to match, page by page, and logs what is held or released.
-  Result<queue::ActionResult> actOnPages(MessageAction action, const queue::MessageFilter& filter);
+  Result<queue::ActionResult> actOnPages(MessageAction action, const MessageChoice& choice,
+                                         const std::string& connector);
+  Result<queue::ActionResult> actOnPage(MessageAction action, const MessageChoice& choice,
+                                        const std::vector<MessageView>& page,
+                                        const std::string& connector);
   void logHeld(MessageAction action, const std::vector<MessageView>& before,
                const std::vector<MessageView>& after);
   Result<void> onViews(const std::function<void(DestinationView&)>& what);

@@ -1,6 +1,8 @@
 // The parts of addQueueCommands(), by what they are about.
 #pragma once
 
+#include <algorithm>
+#include <map>
 #include <string>
 
 #include "relay/cli/cli.h"
@@ -8,16 +10,17 @@
 namespace sluice::relay {
 
 void addMessageCommand(CLI::App& app, CliContext& context);  // message list, show, content
-void addActionCommands(CLI::App& app, CliContext& context);  // retry hold release bounce discard
+void addActionCommands(CLI::App& app,
+                       CliContext& context);  // retry hold release bounce discard expire redirect
 void addStatusCommands(CLI::App& app, CliContext& context);  // status, reload
 
 // The filters that commands on messages share.
 struct MessageFilterOptions {
-  std::string destination, sender, recipient, state, older_than;
-  size_t limit = 0;  // 0: not given
+  std::map<std::string, std::string> values;  // by the API's names; empty: not given
+  size_t limit = 0;                           // 0: not given
   bool any() const {
-    return !destination.empty() || !sender.empty() || !recipient.empty() || !state.empty() ||
-           !older_than.empty();
+    return std::any_of(values.begin(), values.end(),
+                       [](const auto& value) { return !value.second.empty(); });
   }
 };
 void addFilterOptions(CLI::App& command, MessageFilterOptions& filters);

@@ -21,15 +21,10 @@ std::string pathOf(const std::string& id) {
 
 std::string queryOf(const MessageFilterOptions& filters) {
   std::string query;
-  const auto add = [&query](const char* name, const std::string& value) {
-    if (value.empty()) return;
-    query += (query.empty() ? "" : "&") + std::string(name) + "=" + net::percentEncode(value);
-  };
-  add("destination", filters.destination);
-  add("sender", filters.sender);
-  add("recipient", filters.recipient);
-  add("state", filters.state);
-  add("older_than", filters.older_than);
+  for (const auto& [name, value] : filters.values) {
+    if (value.empty()) continue;
+    query += (query.empty() ? "" : "&") + name + "=" + net::percentEncode(value);
+  }
   return query;
 }
 
@@ -134,12 +129,23 @@ void addShowCommand(CLI::App& parent, CliContext& context, const char* name, con
 }  // namespace
 
 void addFilterOptions(CLI::App& command, MessageFilterOptions& filters) {
-  command.add_option("--destination", filters.destination, "To this domain or destination");
-  command.add_option("--sender", filters.sender, "From this reverse-path; <> for the null one");
-  command.add_option("--recipient", filters.recipient, "To this address");
-  command.add_option("--state", filters.state, "ready, active, deferred or held")
+  const auto add = [&](const char* option, const char* name, const char* what) {
+    return command.add_option(option, filters.values[name], what);
+  };
+  add("--destination", "destination", "To this domain or destination");
+  add("--mx", "mx", "Last tried at this host; * stands for any part of its name");
+  add("--sender", "sender", "From this reverse-path; <> for the null one");
+  add("--sender-domain", "sender_domain", "From a reverse-path of this domain");
+  add("--recipient", "recipient", "To this address");
+  add("--received-by", "received_by", "Accepted by this receive connector");
+  add("--state", "state", "ready, active, deferred or held")
       ->check(CLI::IsMember({"ready", "active", "deferred", "held"}));
-  command.add_option("--older-than", filters.older_than, "Accepted before so long: 30m, 4h, 2d");
+  add("--older-than", "older_than", "Accepted before so long: 30m, 4h, 2d");
+  add("--younger-than", "younger_than", "Accepted since");
+  add("--attempts", "attempts", "Tried at least so often");
+  add("--reply", "reply", "Whose last reply has this regular expression (RE2, case is ignored)");
+  add("--larger-than", "larger_than", "Content larger than: 100KiB, 5MiB");
+  add("--smaller-than", "smaller_than", "Content smaller than");
   command.add_option("--limit", filters.limit, "At most so many messages")
       ->check(CLI::Range(size_t{1}, size_t{1'000'000'000}));
 }

@@ -7,6 +7,7 @@
 
 #include "net/smtp/path.h"
 #include "relay/route/destination_name.h"
+#include "relay/route/redirected_key.h"
 
 namespace sluice::relay {
 namespace {
@@ -17,6 +18,13 @@ constexpr std::chrono::seconds kTidyPeriod{30};
 
 bool permanent(Errc code) {
   return judgeUnreachable(Error{code, ""}).kind == Verdict::Kind::Bounced;
+}
+
+// Of a key whose mail goes where the DNS says.
+std::string domainOfKey(const queue::QueueKey& key) {
+  const auto redirected = parseRedirectedKey(key);
+  if (redirected) return std::string(redirected->domain);
+  return key.starts_with('=') ? std::string() : key;
 }
 
 std::string domainOfWork(const queue::Work& work) {
@@ -72,9 +80,9 @@ void Dispatcher::resolve(KeyRecord& record) {
   const size_t level = std::min(record.level, routes->connectors.size() - 1);
   record.looking_up = true;
   const queue::QueueKey key = record.key;
+  const SendConfig& connector = *routes->connectors[level];
   record.lookup = std::make_unique<HopLookup>(
-      context_, *routes->connectors[level],
-      isSmartHostKey(key) || routes->connectors[level]->route == Route::SmartHost ? "" : key,
+      context_, connector, connector.route == Route::SmartHost ? std::string() : domainOfKey(key),
       [this, key](Result<std::shared_ptr<const HopSet>> hops) {
         // On the next turn: the look-up may be on the stack, and is dropped by what follows.
         context_.loop.defer(
@@ -210,6 +218,7 @@ void Dispatcher::takeLevel(KeyRecord& record, size_t level, const SendConfig& fa
 
 // The next connector for this key, if the routes have one; false if there is none.
 bool Dispatcher::goElsewhere(const queue::QueueKey& key, const SendConfig& failed) {
+  if (parseRedirectedKey(key)) return false;  // it was told which way to go
   if (isSmartHostKey(key)) return moveToNext(key, failed);
   const auto routes = context_.router->routeOfKey(key);
   if (!routes) return false;

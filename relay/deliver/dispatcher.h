@@ -47,7 +47,8 @@ class Dispatcher final : public queue::QueueListener,
   DestinationStatus destinationOf(const queue::QueueKey& key) const override;
   void setSuspended(const std::string& destination, bool suspended) override;
   void retryNow(const std::string& destination) override;
-  void endByHand(std::unique_ptr<queue::Work> work, bool with_notice) override;
+  void endByHand(std::unique_ptr<queue::Work> work, HandEnd how) override;
+  void redirect(std::unique_ptr<queue::Work> work, const std::string& connector) override;
 
  private:
   // What is known of a key that has, or just had, work.

@@ -6,6 +6,7 @@
 #include "relay/config/units.h"
 #include "relay/deliver/dispatcher.h"
 #include "relay/route/destination_name.h"
+#include "relay/route/redirected_key.h"
 
 namespace sluice::relay {
 
@@ -26,8 +27,13 @@ bool Dispatcher::suspended(const Destination& destination, const queue::QueueKey
 
 std::string Dispatcher::nameFor(const queue::QueueKey& key) const {
   if (!isSmartHostKey(key)) return key;
-  const SendConfig* connector = context_.router->connector(std::string_view(key).substr(1));
+  const auto redirected = parseRedirectedKey(key);
+  const SendConfig* connector = context_.router->connector(
+      redirected ? redirected->connector : std::string_view(key).substr(1));
   if (!connector) return key;
+  if (connector->route == Route::Mx && redirected) {
+    return std::string(redirected->domain) + " by " + connector->name;
+  }
   std::vector<std::string> hosts;
   for (const SmartHost& host : connector->smart_hosts) hosts.push_back(smartHostName(host));
   return destinationName("", hosts);
@@ -57,12 +63,18 @@ void Dispatcher::retryNow(const std::string& destination) {
   for (const queue::QueueKey& key : keys) onReady(key);
 }
 
-void Dispatcher::endByHand(std::unique_ptr<queue::Work> work, bool with_notice) {
+void Dispatcher::endByHand(std::unique_ptr<queue::Work> work, HandEnd how) {
   const DestinationStatus status = destinationOf(work->key());
   AttemptPlace place;
   place.connector = status.connector;
   place.destination = status.destination;
-  settler_.endByHand(std::move(work), with_notice, place);
+  settler_.endByHand(std::move(work), how, place);
+}
+
+// A connector that a reload took away meanwhile leaves the mail where it is.
+void Dispatcher::redirect(std::unique_ptr<queue::Work> work, const std::string& connector) {
+  const SendConfig* to = context_.router->connector(connector);
+  if (to != nullptr) settler_.redirect(std::move(work), *to);
 }
 
 DestinationStatus Dispatcher::destinationOf(const queue::QueueKey& key) const {

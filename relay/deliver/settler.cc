@@ -8,6 +8,7 @@
 
 #include "net/smtp/path.h"
 #include "relay/notify/notice_schedule.h"
+#include "relay/route/redirected_key.h"
 
 namespace sluice::relay {
 
@@ -105,6 +106,18 @@ queue::Envelope toSevenBits(queue::Envelope envelope) {
     recipient.forward_path = toSevenBits(recipient.forward_path);
   }
   return envelope;
+}
+
+const char* eventOf(HandEnd how) {
+  switch (how) {
+    case HandEnd::Bounce:
+      return "bounced";
+    case HandEnd::Discard:
+      return "discarded";
+    case HandEnd::Expire:
+      return "expired";
+  }
+  return "discarded";
 }
 
 // The first bytes of some slices, at most `limit`.
@@ -358,37 +371,47 @@ void Settler::addNotice(Step& step, NoticeKind kind, std::vector<RecipientReport
   context_.log.message(std::move(event));
 }
 
-void Settler::endByHand(std::unique_ptr<queue::Work> work, bool with_notice,
-                        const AttemptPlace& place) {
+void Settler::endByHand(std::unique_ptr<queue::Work> work, HandEnd how, const AttemptPlace& place) {
   auto step = std::make_unique<Step>();
   step->work = std::move(work);
   step->now = context_.loop.wallNow();
   step->place = place;
   step->counters = &context_.metricsOf(place.connector);
+  const bool expired = how == HandEnd::Expire;
   const std::string& last = step->work->attempts().last_reply;
   Verdict verdict;
   verdict.kind = Verdict::Kind::Bounced;
-  verdict.status = "5.7.0";
-  verdict.text = "removed from the queue by an administrator";
+  verdict.status = expired ? "4.4.7" : "5.7.0";
+  verdict.text = expired ? "an administrator ended its lifetime"
+                         : "removed from the queue by an administrator";
   if (!last.empty()) verdict.text += "; last reply: " + last;
   for (const uint16_t recipient : step->work->recipients()) {
     Settlement settlement;
     settlement.recipient = recipient;
     settlement.what = Settlement::What::Ended;
     step->settlements.push_back(std::move(settlement));
-    emit(*step, with_notice ? "bounced" : "discarded", recipient, verdict,
-         step->work->attempts().attempts);
-    if (with_notice) {
-      step->counters->bounced.add();
-      context_.count(place.destination, kBounced);
-      step->failed.push_back(
-          reportOf(recipient, RecipientReport::Action::Failed, verdict, step->place, step->now));
-    } else {
-      step->counters->discarded.add();
-      context_.count(place.destination, kDiscarded);
-    }
+    countByHand(*step, how);
+    emit(*step, eventOf(how), recipient, verdict, step->work->attempts().attempts);
+    if (how == HandEnd::Discard) continue;
+    step->failed.push_back(
+        reportOf(recipient, RecipientReport::Action::Failed, verdict, step->place, step->now));
+    step->failed.back().expired = expired;
   }
   finish(std::move(step));
+}
+
+void Settler::countByHand(const Step& step, HandEnd how) {
+  switch (how) {
+    case HandEnd::Bounce:
+      step.counters->bounced.add();
+      return context_.count(step.place.destination, kBounced);
+    case HandEnd::Discard:
+      step.counters->discarded.add();
+      return context_.count(step.place.destination, kDiscarded);
+    case HandEnd::Expire:
+      step.counters->expired.add();
+      return context_.count(step.place.destination, kExpired);
+  }
 }
 
 void Settler::settleOverdue(std::unique_ptr<queue::Work> work, const std::string& reason,
@@ -423,14 +446,15 @@ void Settler::settleOverdue(std::unique_ptr<queue::Work> work, const std::string
   finish(std::move(step));
 }
 
-void Settler::moveTo(std::unique_ptr<queue::Work> work, const queue::QueueKey& key) {
+void Settler::moveEach(std::unique_ptr<queue::Work> work,
+                       const std::function<queue::QueueKey(const queue::Recipient&)>& key_of) {
   std::vector<Settlement> settlements;
   for (const uint16_t recipient : work->recipients()) {
     Settlement settlement;
     settlement.recipient = recipient;
     settlement.what = Settlement::What::Ready;
     settlement.count_attempt = false;
-    settlement.key = key;
+    settlement.key = key_of(work->envelope().recipients[recipient]);
     settlement.delay_notified = work->attempts().delay_notified;
     settlement.last_reply = work->attempts().last_reply;
     settlements.push_back(std::move(settlement));
@@ -438,9 +462,22 @@ void Settler::moveTo(std::unique_ptr<queue::Work> work, const queue::QueueKey& k
   context_.queue.settle(std::move(work), std::move(settlements), {}, nullptr);
 }
 
+void Settler::moveTo(std::unique_ptr<queue::Work> work, const queue::QueueKey& key) {
+  moveEach(std::move(work), [&key](const queue::Recipient&) { return key; });
+}
+
+void Settler::redirect(std::unique_ptr<queue::Work> work, const SendConfig& connector) {
+  const queue::QueueKey as_it_is = work->key();
+  moveEach(std::move(work), [&](const queue::Recipient& recipient) {
+    const auto domain = smtp::domainKey(smtp::domainOf(recipient.forward_path));
+    return domain ? redirectedKey(connector, *domain) : as_it_is;
+  });
+}
+
 // Where the present routes would queue it: a message that failed over to another connector goes
-// back to its first choice for the next attempt.
+// back to its first choice for the next attempt. One that was redirected stays so.
 queue::QueueKey Settler::keyFor(const queue::Work& work) const {
+  if (parseRedirectedKey(work.key())) return work.key();
   const queue::Recipient& first = work.envelope().recipients[work.recipients().front()];
   const auto domain = smtp::domainKey(smtp::domainOf(first.forward_path));
   if (!domain) return work.key();

@@ -5,6 +5,7 @@
 // until then the Work stays active, so nothing is lost if the process ends in between.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -12,6 +13,7 @@
 
 #include "queue/queue.h"
 #include "queue/retry_schedule.h"
+#include "relay/admin/destination_view.h"
 #include "relay/deliver/delivery_context.h"
 #include "relay/deliver/notice_signer.h"
 #include "relay/deliver/outcome.h"
@@ -47,12 +49,14 @@ class Settler {
   void settleAll(std::unique_ptr<queue::Work> work, const Verdict& verdict,
                  const AttemptPlace& place);
   // Ends all recipients by an administrator's hand.
-  void endByHand(std::unique_ptr<queue::Work> work, bool with_notice, const AttemptPlace& place);
+  void endByHand(std::unique_ptr<queue::Work> work, HandEnd how, const AttemptPlace& place);
   // A group that waits behind a resting host: delay notice or expiry, if it is time for either.
   void settleOverdue(std::unique_ptr<queue::Work> work, const std::string& reason,
                      const AttemptPlace& place);
   // Puts all recipients under the key that the present routes ask for, as ready.
   void moveTo(std::unique_ptr<queue::Work> work, const queue::QueueKey& key);
+  // Puts each recipient under the key that leads by this connector, as ready.
+  void redirect(std::unique_ptr<queue::Work> work, const SendConfig& connector);
 
  private:
   struct Step;
@@ -65,7 +69,10 @@ class Settler {
   void write(std::unique_ptr<Step> step, std::string_view original, bool complete);
   void addNotice(Step& step, NoticeKind kind, std::vector<RecipientReport> reports,
                  std::string_view original, bool complete, std::vector<queue::NewMessage>& notices);
+  void countByHand(const Step& step, HandEnd how);
   WallTime deferUntil(Step& step);
+  void moveEach(std::unique_ptr<queue::Work> work,
+                const std::function<queue::QueueKey(const queue::Recipient&)>& key_of);
   queue::QueueKey keyFor(const queue::Work& work) const;
 
   DeliveryContext& context_;

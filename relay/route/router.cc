@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "relay/route/redirected_key.h"
+
 namespace sluice::relay {
 namespace {
 
@@ -91,7 +93,8 @@ Result<queue::QueueKey> Router::queueKey(std::string_view domain) const {
 
 Result<RouteChoice> Router::routeOfKey(std::string_view key) const {
   if (!key.starts_with(kConnectorKeyMark)) return route(key);
-  const SendConfig* named = connector(key.substr(1));
+  const auto redirected = parseRedirectedKey(key);
+  const SendConfig* named = connector(redirected ? redirected->connector : key.substr(1));
   if (named == nullptr) return fail(Errc::NotFound, "no send connector of this name");
   const auto index = static_cast<size_t>(named - connectors_.data());
   return RouteChoice{std::span(in_order_).subspan(index, 1)};

@@ -16,6 +16,7 @@ HOMES = {
     "toml++/": ("relay/config/",),
     "CLI/": ("relay/cli/",),
     "spdlog/": ("relay/log/",),
+    "re2/": ("relay/admin/",),
     "nlohmann/": ("relay/", "net/http/"),
     "seccomp.h": ("relay/privileges",),
 }

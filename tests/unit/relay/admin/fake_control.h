@@ -32,7 +32,7 @@ class FakeControl final : public Control {
     for (const QueueStatus& queue : queue_list) visit(queue);
     return {};
   }
-  Result<MessageListing> messages(const queue::MessageFilter& filter,
+  Result<MessageListing> messages(const MessageChoice& filter,
                                   std::optional<queue::MessageId> after, size_t limit) override {
     last_filter = filter;
     last_after = after;
@@ -52,8 +52,16 @@ class FakeControl final : public Control {
     chain.append("Subject: <script>alert(1)</script>\r\n\r\nhello\r\n");
     return chain;
   }
-  Result<queue::ActionResult> act(MessageAction action,
-                                  const queue::MessageFilter& filter) override {
+  Result<queue::ActionResult> count(const MessageChoice& filter) override {
+    ++counts;
+    last_filter = filter;
+    return queue::ActionResult{.matched = 3};
+  }
+  Result<queue::ActionResult> act(MessageAction action, const MessageChoice& filter,
+                                  const std::string& connector) override {
+    if (action == MessageAction::Redirect && connector != "backup") {
+      return fail(Errc::NotFound, "no such send connector");
+    }
     ++acts;
     last_action = action;
     last_filter = filter;
@@ -101,12 +109,13 @@ class FakeControl final : public Control {
   std::vector<QueueStatus> queue_list;
   MessageListing listing;
   std::optional<Error> error;
-  queue::MessageFilter last_filter;
+  MessageChoice last_filter;
   std::optional<queue::MessageId> last_after;
   size_t last_limit = 0;
   std::optional<MessageAction> last_action;
   std::optional<bool> last_suspended;
   int acts = 0;
+  int counts = 0;
   int reloads = 0;
 };
 

@@ -166,8 +166,11 @@ class FakeView final : public DestinationView {
     suspensions[destination] = suspended;
   }
   void retryNow(const std::string& destination) override { retried.push_back(destination); }
-  void endByHand(std::unique_ptr<queue::Work> work, bool with_notice) override {
-    ended.emplace_back(work->id().toString(), with_notice);
+  void endByHand(std::unique_ptr<queue::Work> work, HandEnd how) override {
+    ended.emplace_back(work->id().toString(), how != HandEnd::Discard);
+  }
+  void redirect(std::unique_ptr<queue::Work> work, const std::string& connector) override {
+    redirected.emplace_back(work->id().toString(), connector);
   }
 
   std::vector<DestinationStatus> known;
@@ -176,6 +179,7 @@ class FakeView final : public DestinationView {
   std::map<std::string, bool> suspensions;
   std::vector<std::string> retried;
   std::vector<std::pair<std::string, bool>> ended;
+  std::vector<std::pair<std::string, std::string>> redirected;
 };
 
 class FakeQueue final : public queue::Queue {

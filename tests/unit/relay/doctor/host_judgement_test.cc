@@ -13,7 +13,7 @@ class HostJudged : public testing::Test {
  protected:
   HostJudged() {
     target.host = "mx.a.test";
-    target.demand = {TlsDemand::When::IfOffered, false, true};
+    target.demand = {.when = TlsDemand::When::IfOffered, .may_fall_back = true};
     result.reached = Stage::Done;
     result.greeting = "mx.a.test";
     result.tls_version = "TLSv1.3";
@@ -39,7 +39,7 @@ TEST_F(HostJudged, AGoodHostIsSaidToBeGood) {
 TEST_F(HostJudged, AWrongCertificateMattersOnlyWhereItIsDemanded) {
   result.certificate->facts.ends = Clock::system().wall() - std::chrono::days(3);
   EXPECT_EQ(judged().severity, Severity::Note);
-  target.demand = {TlsDemand::When::Always, true, false};
+  target.demand = {.when = TlsDemand::When::Always, .verify = true};
   EXPECT_EQ(judged().severity, Severity::Error);
   EXPECT_THAT(judged().text, HasSubstr("expired 3 days ago"));
   result.certificate->facts.ends = Clock::system().wall() + std::chrono::days(30);
@@ -68,7 +68,7 @@ TEST_F(HostJudged, AHandshakeThatFailsMattersOnlyWhereThereIsNoFallingBack) {
   result.reached = Stage::Tls;
   result.failure = Error{Errc::TlsFailed, "unsupported protocol"};
   EXPECT_EQ(judged().severity, Severity::Note);
-  target.demand = {TlsDemand::When::Always, false, false};
+  target.demand = {.when = TlsDemand::When::Always};
   EXPECT_EQ(judged().severity, Severity::Error);
 }
 

@@ -92,6 +92,7 @@ Result<void> Relay::begin() {
   signing_ = std::make_unique<SigningPool>(shard_count_);
   RETURN_IF_ERROR(openQueue());
   restoreUsage();
+  RETURN_IF_ERROR(startHttps());
   RETURN_IF_ERROR(makeShards());
   for (const auto& loop : loops_) threads_.emplace_back([raw = loop.get()] { raw->run(); });
   RETURN_IF_ERROR(startAdmin());
@@ -138,11 +139,22 @@ Result<void> Relay::openQueue() {
   return {};
 }
 
+Result<void> Relay::startHttps() {
+  const DnsConfig& dns = plan_.config->dns;
+  net::ResolverOptions options;
+  options.servers = dns.servers;
+  options.timeout = dns.timeout;
+  options.attempts = dns.attempts;
+  ASSIGN_OR_RETURN(https_, net::HttpsClient::create(options));
+  oauth_ = std::make_unique<OAuthTokens>(*https_, log_);
+  return {};
+}
+
 Result<void> Relay::makeShards() {
   std::vector<Endpoint> own;
   for (const BoundListener& bound : listeners_.bound) own.push_back(bound.at);
-  const Shard::Shared shared{*queue_,   log_,  budgets_, connections_, own,
-                             *signing_, auth_, limits_,  workers_,     clientDescriptors()};
+  const Shard::Shared shared{*queue_, log_,     budgets_, connections_,       own, *signing_, auth_,
+                             limits_, workers_, *oauth_,  clientDescriptors()};
   for (size_t i = 0; i < shard_count_; ++i) {
     ASSIGN_OR_RETURN(auto shard, Shard::create(i, *loops_[i], shard_metrics_[i], plan_, shared));
     shards_.push_back(std::move(shard));
@@ -420,6 +432,7 @@ bool Relay::stop() {
   threads_.clear();
   auth_.stop();  // before the loops that they answer on
   workers_.stop();
+  if (https_) https_->stop();
   shards_.clear();
   queue_.reset();
   loops_.clear();

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "metrics/registry.h"
+#include "net/http/https_client.h"
 #include "net/loop.h"
 #include "queue/queue.h"
 #include "queue/queue_metrics.h"
@@ -52,6 +53,7 @@ class Relay {
   Result<void> apply(Plan next);  // plan_mutex_ is held
   void noteBrokenCertificates();  // plan_mutex_ is held
   Result<void> openQueue();
+  Result<void> startHttps();
   Result<void> makeShards();
   Result<void> startAdmin();
   Result<void> listenOnAll();
@@ -101,6 +103,8 @@ class Relay {
   AuthServer auth_;
   UserLimits limits_;
   net::WorkerPool workers_;  // of delivery
+  std::unique_ptr<net::HttpsClient> https_;
+  std::unique_ptr<OAuthTokens> oauth_;
   std::map<std::string, std::unique_ptr<ConnectionCount>> connections_;
   std::set<std::string> registered_;  // send connectors that have series
   std::vector<std::unique_ptr<net::Loop>> loops_;

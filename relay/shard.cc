@@ -26,6 +26,12 @@ Result<Plan> Plan::of(Config config, const std::shared_ptr<net::TicketKeys>& tic
     send_tls->emplace(connector.name, std::move(tls.context));
   }
   plan.send_tls = std::move(send_tls);
+  auto oauth = std::make_shared<OAuthSources>();
+  for (const SendConfig& connector : config.send) {
+    ASSIGN_OR_RETURN(auto source, OAuthSource::of(connector));
+    if (source) oauth->emplace(connector.name, std::move(source));
+  }
+  plan.oauth = std::move(oauth);
   plan.dkim = DkimKeys::from(config.dkim);
   plan.config = std::make_shared<const Config>(std::move(config));
   return plan;
@@ -69,6 +75,8 @@ Shard::Shard(net::Loop& loop, ShardMetrics& metrics, std::unique_ptr<net::Resolv
   context_.dkim = plan.dkim;
   context_.signing = &shared.signing;
   context_.workers = &shared.workers;
+  context_.oauth_sources = plan.oauth;
+  context_.oauth = &shared.oauth;
   for (const auto& settings : plan.receive) {
     const std::string& name = settings->connector.name;
     const AcceptContext accept{loop,
@@ -117,6 +125,7 @@ void Shard::apply(const Plan& plan) {
   context_.router = plan.router;
   context_.tls = plan.send_tls;
   context_.dkim = plan.dkim;
+  context_.oauth_sources = plan.oauth;
   resolver_->flushCache();
   for (const auto& connector : connectors_) {
     connector->setRouter(plan.router);

@@ -35,6 +35,7 @@ struct Plan {
   std::vector<std::shared_ptr<const ReceiveSettings>> receive;
   std::shared_ptr<const DeliveryContext::TlsContexts> send_tls;
   std::shared_ptr<const DkimKeys> dkim;
+  std::shared_ptr<const OAuthSources> oauth;
 
   // Reads certificates and keys. Errors: InvalidArgument (one of them cannot be used).
   static Result<Plan> of(Config config, const std::shared_ptr<net::TicketKeys>& tickets);
@@ -52,6 +53,7 @@ class Shard {
     AuthServer& auth;
     UserLimits& limits;
     net::WorkerPool& workers;
+    OAuthTokens& oauth;
     int descriptors;  // that clients may have
   };
   // Errors: Io (the resolver cannot be set up).

@@ -119,6 +119,14 @@ struct SendConfig {
   std::string password;
   std::string password_file;
   std::string auth_mechanism = "auto";
+  std::string oauth_token_url;  // tokens come from there, instead of a password
+  std::string oauth_client_id;
+  std::string oauth_client_secret;  // read from oauth_client_secret_file
+  std::string oauth_client_secret_file;
+  std::string oauth_refresh_token;  // read from oauth_refresh_token_file
+  std::string oauth_refresh_token_file;
+  std::string oauth_scope;
+  std::string oauth_ca_file;
   std::vector<IpAddress> source_addresses;
   std::string helo;  // empty: hostname
   std::vector<IpNetwork> allow_private_hosts;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "net/http/https_url.h"
+
 namespace sluice::relay {
 namespace {
 
@@ -160,6 +162,12 @@ Result<std::string> parseFingerprint(std::string_view text) {
   if (out.size() != kFingerprintBytes)
     return wrong(text, "is not as long as a SHA-256 fingerprint");
   return out;
+}
+
+Result<std::string> parseHttpsUrl(std::string_view text) {
+  const auto url = net::HttpsUrl::parse(text);
+  if (!url) return wrong(text, url.error().detail);
+  return url->toString();
 }
 
 Result<std::string> parseSelector(std::string_view text) {

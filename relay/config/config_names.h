@@ -36,6 +36,9 @@ Result<std::string> parseDestinationMatch(std::string_view text);
 // The SHA-256 of a certificate, "AB:CD:..." or without the colons; comes out as the former.
 Result<std::string> parseFingerprint(std::string_view text);
 
+// "https://login.example.com/token": as net/http/https_url.h takes it.
+Result<std::string> parseHttpsUrl(std::string_view text);
+
 // A DKIM selector: labels, which may be all digits (RFC 6376 section 3.1).
 Result<std::string> parseSelector(std::string_view text);
 

@@ -159,6 +159,10 @@ void readSecrets(Config& config, const ConfigPlaces& places, Mistakes& mistakes)
   for (size_t i = 0; i < config.send.size(); ++i) {
     readSecretInto(config.send[i].password, config.send[i].password_file,
                    {places.send[i], mistakes, "[[send]]"}, "password_file");
+    readSecretInto(config.send[i].oauth_client_secret, config.send[i].oauth_client_secret_file,
+                   {places.send[i], mistakes, "[[send]]"}, "oauth_client_secret_file");
+    readSecretInto(config.send[i].oauth_refresh_token, config.send[i].oauth_refresh_token_file,
+                   {places.send[i], mistakes, "[[send]]"}, "oauth_refresh_token_file");
   }
   for (size_t i = 0; i < config.dkim.size(); ++i) {
     readDkimKey(config.dkim[i], {places.dkim[i], mistakes, "[[dkim]]"});

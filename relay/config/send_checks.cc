@@ -26,12 +26,44 @@ void checkRoute(const SendConfig& send, const SectionCheck& section) {
   if (send.balance) section.mistake("balance", "needs route = \"smart-host\"");
 }
 
+// Tokens from an endpoint: who asks for them, and by what.
+void checkOAuth(const SendConfig& send, const SectionCheck& section) {
+  if (send.oauth_token_url.empty()) {
+    for (const char* key : {"oauth_client_id", "oauth_client_secret_file",
+                            "oauth_refresh_token_file", "oauth_scope", "oauth_ca_file"}) {
+      if (section.has(key) && !section.places.isBroken("oauth_token_url")) {
+        section.mistake(key, "needs an oauth_token_url");
+      }
+    }
+    return;
+  }
+  if (send.username.empty()) section.mistake("oauth_token_url", "needs a username, the mailbox");
+  if (send.oauth_client_id.empty()) section.mistake("oauth_token_url", "needs an oauth_client_id");
+  if (send.oauth_client_secret_file.empty()) {
+    section.mistake("oauth_token_url", "needs an oauth_client_secret_file");
+  }
+  if (!send.password.empty() || !send.password_file.empty()) {
+    section.mistake(send.password_file.empty() ? "password" : "password_file",
+                    "conflicts with oauth_token_url: the token is the password");
+  }
+  if (send.auth_mechanism != "auto" && send.auth_mechanism != "xoauth2" &&
+      send.auth_mechanism != "oauthbearer") {
+    section.mistake("auth_mechanism",
+                    "\"" + send.auth_mechanism + "\" takes no tokens, see oauth_token_url");
+  }
+  if (section.places.isBroken("oauth_ca_file")) return;
+  if (const auto trust = loadTrust(send.oauth_ca_file, "oauth_ca_file"); !trust.context) {
+    section.mistake("oauth_ca_file", trust.why);
+  }
+}
+
 void checkCredentials(const SendConfig& send, const SectionCheck& section) {
   const bool password = !send.password.empty() || !send.password_file.empty();
   if (!send.password.empty() && !send.password_file.empty()) {
     section.mistake("password", "conflicts with password_file: set one of them");
   }
-  if (!send.username.empty() && !password) {
+  const bool tokens = !send.oauth_token_url.empty() || section.places.isBroken("oauth_token_url");
+  if (!send.username.empty() && !password && !tokens) {
     section.mistake("username", "needs a password_file (or a password)");
   }
   if (send.username.empty() && password) {
@@ -98,6 +130,7 @@ void checkSend(const Config& config, const ConfigPlaces& places, Mistakes& mista
     }
     checkRoute(send, section);
     checkCredentials(send, section);
+    checkOAuth(send, section);
     checkDane(send.limits.tls, config, section);
     checkAuthorities(send, config, section);
   }

@@ -93,6 +93,14 @@ LoadedTls<net::TlsClientContext> loadClientTls(const SendConfig& connector, bool
   return {std::move(*context), {}, {}};
 }
 
+LoadedTls<net::TlsClientContext> loadTrust(const std::string& path, const std::string& key) {
+  auto read = readCertificates(path.empty() ? kSystemAuthorities : path);
+  if (!read) return {nullptr, key, read.error().detail};
+  auto context = net::TlsClientContext::create(std::move(*read));
+  if (!context) return {nullptr, key, context.error().detail};
+  return {std::move(*context), {}, {}};
+}
+
 bool verifiesNames(const Config& config, const SendConfig& connector) {
   const auto verifies = [](SendTls tls) {
     return tls == SendTls::Verify || tls == SendTls::MtaSts;
@@ -109,7 +117,10 @@ std::string tlsFilesState(const Config& config) {
     for (const std::string& path : connector.tls_key) appendState(path, state);
     appendState(connector.tls_client_ca, state);
   }
-  for (const SendConfig& connector : config.send) appendState(connector.tls_ca_file, state);
+  for (const SendConfig& connector : config.send) {
+    appendState(connector.tls_ca_file, state);
+    appendState(connector.oauth_ca_file, state);
+  }
   return state;
 }
 

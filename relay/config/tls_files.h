@@ -30,6 +30,9 @@ LoadedTls<const net::TlsServerContext> loadServerTls(const ReceiveConfig& connec
 // `verifies`: authorities are needed, the system's where the connector names none.
 LoadedTls<net::TlsClientContext> loadClientTls(const SendConfig& connector, bool verifies);
 
+// For HTTPS: the authorities of `path`, the system's if it is empty; `key` is who is to blame.
+LoadedTls<net::TlsClientContext> loadTrust(const std::string& path, const std::string& key);
+
 // Whether anything that leaves by this connector demands a verified name.
 bool verifiesNames(const Config& config, const SendConfig& connector);
 

@@ -19,9 +19,8 @@ struct Name {
 constexpr std::array<Name, 5> kNames{{{"scram-sha-256", ClientMechanism::ScramSha256},
                                       {"plain", ClientMechanism::Plain},
                                       {"login", ClientMechanism::Login},
-                                      {"xoauth2", ClientMechanism::XOAuth2},
-                                      {"oauthbearer", ClientMechanism::OAuthBearer}}};
-constexpr size_t kOfAuto = 3;  // the first so many
+                                      {"oauthbearer", ClientMechanism::OAuthBearer},
+                                      {"xoauth2", ClientMechanism::XOAuth2}}};
 
 }  // namespace
 
@@ -29,16 +28,18 @@ bool usesToken(ClientMechanism mechanism) {
   return mechanism == ClientMechanism::XOAuth2 || mechanism == ClientMechanism::OAuthBearer;
 }
 
-Result<ClientMechanism> chooseMechanism(const std::string& wanted, const smtp::ServerOffer& offer) {
+Result<ClientMechanism> chooseMechanism(const std::string& wanted, const smtp::ServerOffer& offer,
+                                        bool by_token) {
   if (offer.auth.empty()) {
     return fail(Errc::AuthFailed, "offers no AUTH (leave out username, or see its port)");
   }
   const auto offers = [&](ClientMechanism mechanism) {
     return std::find(offer.auth.begin(), offer.auth.end(), nameOf(mechanism)) != offer.auth.end();
   };
-  for (size_t i = 0; i < kNames.size(); ++i) {
-    const bool fits = wanted == "auto" ? i < kOfAuto : kNames[i].word == wanted;
-    if (fits && offers(kNames[i].mechanism)) return kNames[i].mechanism;
+  for (const Name& name : kNames) {
+    const bool fits =
+        wanted == "auto" ? usesToken(name.mechanism) == by_token : name.word == wanted;
+    if (fits && offers(name.mechanism)) return name.mechanism;
   }
   return fail(Errc::AuthFailed,
               fmt::format("offers AUTH {}, which auth_mechanism = \"{}\" does not use",

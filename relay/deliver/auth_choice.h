@@ -1,6 +1,7 @@
 // Which mechanism does a connector use with what a host offers?
 //
-// Pure. "auto" takes the best that does with a password: SCRAM-SHA-256, then PLAIN, then LOGIN.
+// Pure. "auto" takes the best that does with a password: SCRAM-SHA-256, then PLAIN, then LOGIN; or,
+// where the connector has tokens, with one: OAUTHBEARER, then XOAUTH2.
 #pragma once
 
 #include <string>
@@ -13,7 +14,8 @@ namespace sluice::relay {
 
 // `wanted` is auth_mechanism of [[send]]. Errors: AuthFailed, in words that say what to change.
 Result<sasl::ClientMechanism> chooseMechanism(const std::string& wanted,
-                                              const smtp::ServerOffer& offer);
+                                              const smtp::ServerOffer& offer,
+                                              bool by_token = false);
 
 // Whether the secret is a token, which others renew in its file.
 bool usesToken(sasl::ClientMechanism mechanism);

@@ -175,7 +175,7 @@ void ClientSession::hostFailed(Error why) {
   // What the host lacks for one policy is no fault in the eyes of another.
   const bool of_policy = why.code == Errc::TlsFailed || why.code == Errc::TlsMissing;
   if (of_policy) onPolicyBroken(why);
-  if (why.code != Errc::LoopsToUs && !of_policy) {
+  if (why.code != Errc::LoopsToUs && !of_policy && !again_with_token_) {
     context_.health.failed(endpoint_, context_.loop.now(), hops_->limits.host_backoff,
                            context_.config->queue.retry_first);
   }
@@ -191,7 +191,9 @@ void ClientSession::hostFailed(Error why) {
     protocol_.reset();
     connector_.reset();
     bytes_queued_ = 0;
-    std::exchange(again_in_clear_, false) ? connect() : nextAddress();
+    const bool again = again_in_clear_ || again_with_token_;
+    again_in_clear_ = again_with_token_ = false;
+    again ? connect() : nextAddress();
   });
 }
 
@@ -254,6 +256,7 @@ void ClientSession::onRefused(smtp::Expect stage, const smtp::Reply& reply) {
   if (const auto advice = configurationFault(reply); !advice.empty()) {
     said += fmt::format(" ({} {})", kConfigurationFault, advice);
   }
+  if (stage == smtp::Expect::Auth && mayTryNewToken(reply)) again_with_token_ = true;
   break_ = stage == smtp::Expect::Auth
                ? authFailure(said)
                : Error{Errc::Refused, fmt::format("{} refuses: {}", who(), said)};

@@ -101,6 +101,9 @@ class ClientSession final : private net::Stream::Handler, private smtp::ClientPr
   void onChallenge(std::string_view base64) override;
   bool authIsComplete() override;
   void readToken();
+  std::shared_ptr<const OAuthSource> oauthSource() const;
+  void askForToken(std::shared_ptr<const OAuthSource> source);
+  bool mayTryNewToken(const smtp::Reply& reply);
   void beginAuth(Result<std::string> secret);
   void takeStep(sasl::ClientExchange::Step step);
   void makeKeys();
@@ -158,6 +161,8 @@ class ClientSession final : private net::Stream::Handler, private smtp::ClientPr
   std::unique_ptr<smtp::ClientProtocol> protocol_;
   std::optional<sasl::ClientMechanism> mechanism_;    // of the AUTH that is under way or was done
   std::unique_ptr<sasl::ClientExchange> auth_;        // while it is under way
+  std::shared_ptr<const OAuthSource> kept_token_;     // `auth_` uses one that it was given before
+  bool again_with_token_ = false;                     // the same address once more, with a new one
   std::deque<std::unique_ptr<Delivery>> deliveries_;  // under way, oldest first
   size_t served_ = 0;                                 // begun
   size_t answered_ = 0;                               // to the end

@@ -46,12 +46,14 @@ void ClientSession::onAuthTurn(const smtp::ServerOffer& offer) {
                                             host_.name, endpoint_.toString())};
     return;
   }
-  const auto chosen = chooseMechanism(connector.auth_mechanism, offer);
+  const auto source = oauthSource();
+  const auto chosen = chooseMechanism(connector.auth_mechanism, offer, source != nullptr);
   if (!chosen) {
     break_ = authFailure(chosen.error().detail);
     return;
   }
   mechanism_ = *chosen;
+  if (source) return askForToken(source);
   if (usesToken(*mechanism_) && !connector.password_file.empty()) return readToken();
   beginAuth(connector.password);
 }
@@ -61,6 +63,37 @@ void ClientSession::readToken() {
   offLoop<Result<std::string>>(
       [path = hops_->connector->password_file] { return readSecret(path); },
       &ClientSession::beginAuth);
+}
+
+std::shared_ptr<const OAuthSource> ClientSession::oauthSource() const {
+  if (!context_.oauth || !context_.oauth_sources) return nullptr;
+  const auto found = context_.oauth_sources->find(hops_->connector->name);
+  return found == context_.oauth_sources->end() ? nullptr : found->second;
+}
+
+// Of all shards' one keeper of tokens, which asks the endpoint if it has none.
+void ClientSession::askForToken(std::shared_ptr<const OAuthSource> source) {
+  context_.oauth->get(
+      source, context_.loop,
+      [this, source, protocol = protocol_.get(),
+       alive = std::weak_ptr<char>(alive_)](Result<OAuthTokens::Answer> answer) {
+        if (alive.expired() || state_ != State::Greeting || protocol_.get() != protocol) return;
+        kept_token_ = answer && answer->kept ? source : nullptr;
+        if (answer) {
+          beginAuth(std::move(answer->token));
+        } else {
+          break_ = answer.error();
+        }
+        afterActivity();
+      });
+}
+
+// A token may be taken back before its time: then a new one is fetched, once.
+bool ClientSession::mayTryNewToken(const smtp::Reply& reply) {
+  const auto source = std::exchange(kept_token_, nullptr);
+  if (!source || !auth_ || !reply.permanent()) return false;
+  context_.oauth->refused(source, auth_->credentials().password);
+  return true;
 }
 
 void ClientSession::beginAuth(Result<std::string> secret) {

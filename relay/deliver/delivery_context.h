@@ -20,6 +20,7 @@
 #include "relay/deliver/delivery_metrics.h"
 #include "relay/deliver/host_health.h"
 #include "relay/deliver/host_quirks.h"
+#include "relay/deliver/oauth_tokens.h"
 #include "relay/deliver/tls_policy.h"
 #include "relay/log/event_log.h"
 #include "relay/route/router.h"
@@ -75,6 +76,10 @@ struct DeliveryContext {
   // What SCRAM made of a password, so that it is made once and not a connection; bounded.
   static constexpr size_t kMaxScramKeys = 1000;
   std::unordered_map<std::string, sasl::ScramKeys> scram_keys;
+
+  // Of connectors that authenticate by tokens from an endpoint; replaced with `config`.
+  std::shared_ptr<const OAuthSources> oauth_sources;
+  OAuthTokens* oauth = nullptr;
 
   ConnectorMetrics& metricsOf(const std::string& connector) const {
     static ConnectorMetrics nobody;

@@ -28,6 +28,13 @@ TEST(AuthChoice, TakesNothingButWhatIsWanted) {
   EXPECT_FALSE(chooseMechanism("scram-sha-256", offering({"PLAIN"})).has_value());
 }
 
+TEST(AuthChoice, TakesATokenWhereTheConnectorHasSome) {
+  const auto offer = offering({"PLAIN", "XOAUTH2", "OAUTHBEARER", "SCRAM-SHA-256"});
+  EXPECT_EQ(chooseMechanism("auto", offer, true), ClientMechanism::OAuthBearer);
+  EXPECT_EQ(chooseMechanism("xoauth2", offer, true), ClientMechanism::XOAuth2);
+  EXPECT_FALSE(chooseMechanism("auto", offering({"PLAIN"}), true).has_value());
+}
+
 TEST(AuthChoice, SaysWhatIsOfferedInstead) {
   const auto none = chooseMechanism("auto", offering({"XOAUTH2", "OAUTHBEARER"}));
   EXPECT_THAT(none.error().detail, HasSubstr("offers AUTH XOAUTH2 OAUTHBEARER"));

@@ -147,14 +147,17 @@ Result<void> Relay::startHttps() {
   options.attempts = dns.attempts;
   ASSIGN_OR_RETURN(https_, net::HttpsClient::create(options));
   oauth_ = std::make_unique<OAuthTokens>(*https_, log_);
+  policies_ = std::make_unique<MtaStsPolicies>(*https_, log_, plan_.config->data_dir + "/mta-sts");
+  policies_->setTrust(plan_.policy_hosts);
   return {};
 }
 
 Result<void> Relay::makeShards() {
   std::vector<Endpoint> own;
   for (const BoundListener& bound : listeners_.bound) own.push_back(bound.at);
-  const Shard::Shared shared{*queue_, log_,     budgets_, connections_,       own, *signing_, auth_,
-                             limits_, workers_, *oauth_,  clientDescriptors()};
+  const Shard::Shared shared{*queue_,  log_,      budgets_,   connections_,
+                             own,      *signing_, auth_,      limits_,
+                             workers_, *oauth_,   *policies_, clientDescriptors()};
   for (size_t i = 0; i < shard_count_; ++i) {
     ASSIGN_OR_RETURN(auto shard, Shard::create(i, *loops_[i], shard_metrics_[i], plan_, shared));
     shards_.push_back(std::move(shard));
@@ -358,6 +361,7 @@ Result<void> Relay::apply(Plan next) {
       kAnswerTime);
   if (!applied) return fail(Errc::Timeout, "the event loops do not answer");
   plan_ = std::move(next);
+  policies_->setTrust(plan_.policy_hosts);
   return {};
 }
 

@@ -105,6 +105,7 @@ class Relay {
   net::WorkerPool workers_;  // of delivery
   std::unique_ptr<net::HttpsClient> https_;
   std::unique_ptr<OAuthTokens> oauth_;
+  std::unique_ptr<MtaStsPolicies> policies_;
   std::map<std::string, std::unique_ptr<ConnectionCount>> connections_;
   std::set<std::string> registered_;  // send connectors that have series
   std::vector<std::unique_ptr<net::Loop>> loops_;

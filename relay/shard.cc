@@ -1,5 +1,6 @@
 #include "relay/shard.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "relay/config/tls_files.h"
@@ -8,6 +9,13 @@ namespace sluice::relay {
 namespace {
 
 constexpr std::chrono::seconds kLagPeriod{1};
+
+bool usesMtaSts(const Config& config, const SendConfig& connector) {
+  return connector.route == Route::Mx &&
+         (connector.limits.tls == SendTls::MtaSts ||
+          std::any_of(config.destination.begin(), config.destination.end(),
+                      [](const auto& one) { return one.tls == SendTls::MtaSts; }));
+}
 
 }  // namespace
 
@@ -24,6 +32,11 @@ Result<Plan> Plan::of(Config config, const std::shared_ptr<net::TicketKeys>& tic
     auto tls = loadClientTls(connector, verifiesNames(config, connector));
     if (!tls.key.empty()) return fail(Errc::InvalidArgument, tls.key + ": " + tls.why);
     send_tls->emplace(connector.name, std::move(tls.context));
+  }
+  const auto asks = std::find_if(config.send.begin(), config.send.end(),
+                                 [&](const auto& one) { return usesMtaSts(config, one); });
+  if (asks != config.send.end()) {
+    plan.policy_hosts = {send_tls->at(asks->name), asks->allow_private_hosts};
   }
   plan.send_tls = std::move(send_tls);
   auto oauth = std::make_shared<OAuthSources>();
@@ -57,6 +70,7 @@ Shard::Shard(net::Loop& loop, ShardMetrics& metrics, std::unique_ptr<net::Resolv
     : loop_(loop),
       metrics_(metrics),
       resolver_(std::move(resolver)),
+      policies_(loop, *resolver_, shared.policies),
       context_{loop,
                queue,
                *resolver_,
@@ -77,6 +91,7 @@ Shard::Shard(net::Loop& loop, ShardMetrics& metrics, std::unique_ptr<net::Resolv
   context_.workers = &shared.workers;
   context_.oauth_sources = plan.oauth;
   context_.oauth = &shared.oauth;
+  context_.tls_policies = &policies_;
   for (const auto& settings : plan.receive) {
     const std::string& name = settings->connector.name;
     const AcceptContext accept{loop,

@@ -15,6 +15,7 @@
 #include "queue/queue.h"
 #include "relay/accept/receive_connector.h"
 #include "relay/deliver/dispatcher.h"
+#include "relay/deliver/mta_sts_source.h"
 
 namespace sluice::relay {
 
@@ -36,6 +37,7 @@ struct Plan {
   std::shared_ptr<const DeliveryContext::TlsContexts> send_tls;
   std::shared_ptr<const DkimKeys> dkim;
   std::shared_ptr<const OAuthSources> oauth;
+  MtaStsPolicies::Trust policy_hosts;
 
   // Reads certificates and keys. Errors: InvalidArgument (one of them cannot be used).
   static Result<Plan> of(Config config, const std::shared_ptr<net::TicketKeys>& tickets);
@@ -54,6 +56,7 @@ class Shard {
     UserLimits& limits;
     net::WorkerPool& workers;
     OAuthTokens& oauth;
+    MtaStsPolicies& policies;
     int descriptors;  // that clients may have
   };
   // Errors: Io (the resolver cannot be set up).
@@ -80,6 +83,7 @@ class Shard {
   net::Loop& loop_;
   ShardMetrics& metrics_;
   std::unique_ptr<net::Resolver> resolver_;
+  MtaStsSource policies_;
   DeliveryContext context_;
   std::unique_ptr<Dispatcher> dispatcher_;
   std::vector<std::unique_ptr<ReceiveConnector>> connectors_;

@@ -11,7 +11,7 @@ struct Capabilities {
   bool receive_auth = true;  // AUTH and users files
   bool send_tls = true;      // STARTTLS, verified names
   bool dane = true;
-  bool mta_sts = false;
+  bool mta_sts = true;
   bool send_auth = true;  // credentials for smart hosts
   bool dkim = true;
 };

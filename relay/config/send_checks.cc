@@ -15,6 +15,9 @@ void checkRoute(const SendConfig& send, const SectionCheck& section) {
       section.mistake(section.has("smart_hosts") ? "smart_hosts" : "route",
                       "route = \"smart-host\" needs smart_hosts");
     }
+    if (send.limits.tls == SendTls::MtaSts) {
+      section.mistake("tls", "\"mta-sts\" is for route = \"mx\": set \"verify\"");
+    }
     if (send.port != SendConfig{}.port) {
       section.mistake("port", "is for route = \"mx\": write the port in smart_hosts");
     }

@@ -58,7 +58,14 @@ TlsDemand tlsDemand(SendTls policy, Route route, uint16_t port, const PublishedT
       demand = published.dane ? byDane(*published.dane) : opportunistic();
       break;
     case SendTls::MtaSts:
-      demand = published.dane ? byDane(*published.dane) : byMtaSts(published);
+      if (published.dane) {
+        demand = byDane(*published.dane);
+      } else if (route == Route::Mx) {
+        demand = byMtaSts(published);
+      } else {  // no domain speaks for a smart host: never less than what was meant
+        demand.when = When::Always;
+        demand.verify = true;
+      }
       break;
   }
   if (route == Route::SmartHost && port == kSubmissionsPort) {

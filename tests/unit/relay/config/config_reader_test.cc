@@ -420,7 +420,7 @@ TEST(ConfigReader, SecurityThatThisVersionLacksIsAMistake) {
   Surroundings bare = sceneWith();
   bare.capabilities = {};
   bare.capabilities.receive_tls = bare.capabilities.send_tls = false;
-  bare.capabilities.dkim = false;
+  bare.capabilities.dkim = bare.capabilities.mta_sts = false;
   bare.capabilities.receive_auth = bare.capabilities.send_auth = false;
   const std::string file = folder.file("f", "x");
   const auto refused = [&](const std::string& text) {

@@ -42,6 +42,14 @@ TEST(TlsDemand, IsOpportunisticWhereNothingIsPublished) {
   }
 }
 
+// No domain publishes a policy about a smart host, and credentials may go there.
+TEST(TlsDemand, OfASmartHostByMtaStsIsToProveItsName) {
+  const TlsDemand demand = tlsDemand(SendTls::MtaSts, Route::SmartHost, 587);
+  EXPECT_EQ(demand.when, When::Always);
+  EXPECT_TRUE(demand.verify);
+  EXPECT_FALSE(demand.may_fall_back);
+}
+
 const std::vector<net::TlsaRecord> kUsable{{3, 1, 1, std::string(32, 'd')}};
 const std::vector<net::TlsaRecord> kUnusable{{1, 1, 1, std::string(32, 'd')}};
 

@@ -61,7 +61,7 @@ TEST(HttpAnswer, WithoutALengthItEndsWithTheConnectionAndSaysSo) {
 
 TEST(HttpAnswer, CutOffIsNotWhole) {
   for (const std::string& bytes : {kOk, kOk + "Content-Length: 5\r\n\r\nhell",
-                                  kOk + "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n"}) {
+                                   kOk + "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n"}) {
     EXPECT_EQ(hear(bytes, 100, 1000, true).outcome, toString(Errc::Closed)) << bytes;
   }
 }

@@ -145,6 +145,12 @@ inline constexpr Metric kRecoveryDroppedBytes{
     {},
     "Bytes at the end of the log that the last start could not read.",
     "Over 0: more than an unacknowledged tail may be lost; see the log of that start."};
+inline constexpr Metric kTrackingBytes{
+    "sluice_tracking_bytes",
+    Type::Gauge,
+    {},
+    "Bytes on disk of what is kept of messages that have left.",
+    "It stays near [tracking] max_size and searches find less than a [tracking] keep."};
 inline constexpr Metric kQuarantinedMessages{
     "sluice_quarantined_messages",
     Type::Gauge,
@@ -256,6 +262,7 @@ inline constexpr const Metric* kAllMetrics[] = {
     &names::kCommitMessages,
     &names::kSyncs,
     &names::kRecoveryDroppedBytes,
+    &names::kTrackingBytes,
     &names::kQuarantinedMessages,
     &names::kDiskFree,
     &names::kDnsSeconds,

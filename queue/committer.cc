@@ -18,12 +18,15 @@ double secondsBetween(SteadyTime from, SteadyTime to) {
 }  // namespace
 
 Committer::Committer(Store& store, Refusals& refusals, std::span<net::Loop* const> loops,
-                     QueueMetrics& metrics, std::function<void(const StoreEvent&)> on_event)
+                     QueueMetrics& metrics, std::function<void(const StoreEvent&)> on_event,
+                     const Clock& clock)
     : store_(store),
       refusals_(refusals),
       loops_(loops.begin(), loops.end()),
       metrics_(metrics),
-      on_event_(std::move(on_event)) {
+      on_event_(std::move(on_event)),
+      clock_(clock),
+      tracks_(store, clock) {
   for (size_t i = 0; i <= loops_.size(); ++i) lanes_.push_back(std::make_unique<Lane>());
   thread_ = std::thread([this] { run(); });
 }
@@ -227,6 +230,8 @@ void Committer::undoIfAbandoned(Step& step) {
   auto undo = std::make_unique<Step>();
   undo->kind = Step::Kind::Remove;
   undo->on_done = [this, id = step.id](Step&) { refusals_.forget(id); };
+  if (!step.tracks.empty())
+    appendTrack(undo->tracks, {.kind = TrackKind::Undone, .id = step.id, .time = clock_.wall()});
   step.ops.forEach([&](const Ops::Op& op) {
     if (op.put) undo->ops.remove(op.family, op.key);
   });
@@ -238,6 +243,7 @@ void Committer::undoIfAbandoned(Step& step) {
 
 void Committer::commit(std::vector<Waiting> batch) {
   batch_.Clear();
+  tracks_.begin();
   bool sync = unsynced_bytes_ > kMaxUnsyncedBytes ||
               (!unsynced_.empty() && steadyNow() >= unsynced_since_ + kSyncWithin);
   uint32_t messages = 0;
@@ -250,7 +256,9 @@ void Committer::commit(std::vector<Waiting> batch) {
     sync |= step.mustSync();
     messages += step.messages;
     appendTo(batch_, step.ops);
+    tracks_.add(step.tracks);
   }
+  tracks_.putInto(batch_);
   rocksdb::WriteOptions options;
   options.sync = sync;
   const SteadyTime began = steadyNow();
@@ -266,6 +274,7 @@ void Committer::commit(std::vector<Waiting> batch) {
   } else {
     remember(batch);
   }
+  tracks_.begin();
   if (messages > 0) {
     metrics_.commit_seconds.observe(secondsBetween(began, ended));
     metrics_.commit_messages.observe(messages);
@@ -277,10 +286,13 @@ void Committer::commit(std::vector<Waiting> batch) {
 // Keeps what was written but not synced, for the case that the sync fails.
 void Committer::remember(std::vector<Waiting>& batch) {
   if (unsynced_.empty()) unsynced_since_ = steadyNow();
-  for (Waiting& waiting : batch) {
-    unsynced_bytes_ += waiting.step->ops.bytes();
-    unsynced_.push_back(std::move(waiting.step->ops));
-  }
+  for (Waiting& waiting : batch) keepUnsynced(std::move(waiting.step->ops));
+  keepUnsynced(tracks_.written());
+}
+
+void Committer::keepUnsynced(Ops ops) {
+  unsynced_bytes_ += ops.bytes();
+  unsynced_.push_back(std::move(ops));
 }
 
 void Committer::syncIfDue() {

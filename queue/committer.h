@@ -32,6 +32,7 @@
 #include "queue/refusals.h"
 #include "queue/step.h"
 #include "queue/store.h"
+#include "queue/track_writer.h"
 
 namespace sluice::queue {
 
@@ -51,7 +52,8 @@ class Committer {
 
   // `loops` get the completions of their shards' steps. All arguments outlive the committer.
   Committer(Store& store, Refusals& refusals, std::span<net::Loop* const> loops,
-            QueueMetrics& metrics, std::function<void(const StoreEvent&)> on_event);
+            QueueMetrics& metrics, std::function<void(const StoreEvent&)> on_event,
+            const Clock& clock = Clock::system());
   ~Committer();
 
   // From the shard's loop. Steps of one shard are written in their order.
@@ -101,6 +103,7 @@ class Committer {
   void undoIfAbandoned(Step& step);
   bool appendTo(rocksdb::WriteBatch& batch, const Ops& ops);
   void remember(std::vector<Waiting>& batch);
+  void keepUnsynced(Ops ops);
   void complete(std::vector<Waiting> batch);
 
   void onFailure(std::vector<Waiting> batch, const rocksdb::Status& status);
@@ -117,6 +120,7 @@ class Committer {
   std::vector<net::Loop*> loops_;
   QueueMetrics& metrics_;
   std::function<void(const StoreEvent&)> on_event_;
+  const Clock& clock_;
 
   std::vector<std::unique_ptr<Lane>> lanes_;  // one a shard, and one for writeNow()
   std::atomic<size_t> submitted_{0};          // in lanes, not yet collected
@@ -133,6 +137,7 @@ class Committer {
   SteadyTime gather_until_{};
   rocksdb::WriteBatch batch_;
   std::vector<rocksdb::Slice> parts_;
+  TrackWriter tracks_;
   std::vector<Ops> unsynced_;  // written since the last sync; to be repeated if it fails
   size_t unsynced_bytes_ = 0;
   SteadyTime unsynced_since_{};

@@ -32,13 +32,16 @@ void Committer::onFailure(std::vector<Waiting> batch, const rocksdb::Status& sta
   for (const Ops& ops : unsynced_) addEffects(ops, false);
   unsynced_.clear();
   unsynced_bytes_ = 0;
+  Tracks again;
   for (Waiting& waiting : batch) {
     Step& step = *waiting.step;
     addEffects(step.undo, false);
     if (step.error) continue;  // turned down
     addEffects(step.ops, !step.mustHappen());
+    if (step.mustHappen()) again.events += step.tracks.events;
     if (!step.mustHappen()) step.error = Error{why_code_, whyNotWritable()};
   }
+  addEffects(tracks_.failed(again), false);
   for (Waiting& waiting : batch) failed_.push_back(std::move(waiting));
   failed_at_ = steadyNow();
   next_try_ = failed_at_;
@@ -61,17 +64,20 @@ void Committer::addEffects(const Ops& ops, bool undo) {
 // While the store is shut: accepts get their answer at once, what must happen waits.
 void Committer::turnAway(std::vector<Waiting>& from) {
   std::vector<Waiting> answered;
+  Tracks again;
   for (Waiting& waiting : from) {
     Step& step = *waiting.step;
     addEffects(step.undo, false);
     if (step.mustHappen()) {
       addEffects(step.ops, false);
+      again.events += step.tracks.events;
       failed_.push_back(std::move(waiting));
     } else {
       step.error = Error{why_code_, whyNotWritable()};
       answered.push_back(std::move(waiting));
     }
   }
+  addEffects(tracks_.failed(again), false);
   complete(std::move(answered));
 }
 

@@ -24,6 +24,8 @@ class IncomingMessage final : public Incoming {
   uint64_t size() const override { return size_; }
   bool congested() const override;
   void onRelieved(Task on_relieved) override;
+  void setOrigin(Origin origin) override { origin_ = std::move(origin); }
+  const Origin& origin() const { return origin_; }
 
   // For the commit, which takes everything: afterwards nothing is left to be cleaned up.
   struct Parts {
@@ -56,6 +58,7 @@ class IncomingMessage final : public Incoming {
   std::optional<uint64_t> epoch_;
   bool failed_ = false;
   Task on_relieved_;
+  Origin origin_;
   std::shared_ptr<Link> link_;
 };
 

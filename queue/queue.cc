@@ -8,6 +8,7 @@
 #include "queue/recovery.h"
 #include "queue/schedule_repair.h"
 #include "queue/shard_queue.h"
+#include "queue/tracking.h"
 
 namespace sluice::queue {
 namespace {
@@ -46,6 +47,7 @@ class QueueImpl final : public Queue {
   Result<void> putSetting(const std::string& name, const std::string& value) override;
   std::vector<std::pair<std::string, std::string>> settings(const std::string& prefix) override;
   Result<void> removeSetting(const std::string& name) override;
+  const Tracking* tracking() const override { return tracking_.get(); }
   void close() override;
 
  private:
@@ -56,6 +58,7 @@ class QueueImpl final : public Queue {
   std::vector<std::unique_ptr<ShardQueueImpl>> shards_;
   std::unique_ptr<Walk> walk_;
   std::unique_ptr<DiskWatch> watch_;
+  std::unique_ptr<TrackingImpl> tracking_;
   std::atomic<bool> walk_complete_{false};
   bool closed_ = false;
 };
@@ -79,7 +82,10 @@ Result<void> QueueImpl::open() {
     context_.tell({StoreEvent::What::RecoveryDropped, "",
                    std::to_string(dropped) + " bytes at the torn end of the log were cut off"});
   context_.committer = std::make_unique<Committer>(*context_.store, *context_.refusals, loops_,
-                                                   *context_.metrics, context_.options.on_event);
+                                                   *context_.metrics, context_.options.on_event,
+                                                   *context_.options.clock);
+  if (context_.options.tracking.enabled)
+    tracking_ = std::make_unique<TrackingImpl>(*context_.store, context_.options);
   watch_ = std::make_unique<DiskWatch>(context_);
   start_number_ = std::random_device()();
   for (size_t index = 0; index < loops_.size(); ++index) {
@@ -167,6 +173,7 @@ void QueueImpl::close() {
   closed_ = true;
   context_.readers.stop();
   watch_.reset();
+  if (tracking_) tracking_->stop();
   if (context_.committer) context_.committer->close();
   if (context_.committer && context_.committer->writable()) context_.store->flush();
   if (context_.store) context_.store->close();

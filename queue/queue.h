@@ -29,6 +29,7 @@
 #include "queue/envelope.h"
 #include "queue/message_id.h"
 #include "queue/recipient_state.h"
+#include "queue/track_event.h"
 
 namespace rocksdb {
 class Env;
@@ -55,6 +56,13 @@ struct StoreEvent {
   std::string detail;
 };
 
+// What is kept of messages that have left. Off, it is dropped at the next opening.
+struct TrackingOptions {
+  bool enabled = false;
+  std::chrono::milliseconds keep{7 * 86'400'000LL};
+  uint64_t max_bytes = 2ull << 30;
+};
+
 struct QueueOptions {
   std::string directory;                          // data_dir; made if missing, mode 0700
   uint64_t memory_bytes = 256ull << 20;           // content kept in memory
@@ -67,7 +75,8 @@ struct QueueOptions {
   // Dues are looked at again at least this often, so that a moved clock is noticed.
   std::chrono::milliseconds recheck_interval{1000};
   std::function<void(const StoreEvent&)> on_event;  // any thread; must not call the queue
-  rocksdb::Env* env = nullptr;                      // for tests: a file system that fails
+  TrackingOptions tracking;
+  rocksdb::Env* env = nullptr;  // for tests: a file system that fails
 };
 
 // Recipients (indexes into Envelope::recipients) that are to be queued under one key.
@@ -83,6 +92,13 @@ struct NewMessage {
   std::vector<Group> groups;
 };
 
+// What tracking keeps of an acceptance beside the envelope.
+struct Origin {
+  std::string message_id;  // the field's value; empty if there is none
+  std::string tls;         // version
+  std::string user;        // who had authenticated
+};
+
 // The content of a message on its way in. Bytes go to disk ahead of the commit when they are many,
 // so that no message needs its whole size in memory. Destroyed without commit, it leaves nothing.
 class Incoming {
@@ -94,6 +110,8 @@ class Incoming {
   // Too much waits for the disk or for memory: stop reading until on_relieved is called.
   virtual bool congested() const = 0;
   virtual void onRelieved(Task on_relieved) = 0;
+  // For tracking, what the envelope does not hold of its acceptance. Before the commit.
+  virtual void setOrigin(Origin origin) { static_cast<void>(origin); }
 };
 
 // The content of a queued message as it is sent, the envelope's fields in front, read by delivery
@@ -123,6 +141,8 @@ class Work {
   virtual std::span<const uint16_t> recipients() const = 0;  // indexes into the envelope's
   virtual const AttemptRecord& attempts() const = 0;         // what went before, for this group
   virtual Content& content() = 0;
+  // For tracking: kept with the settlement, if it comes to one.
+  virtual void track(const TrackEvent& event) { static_cast<void>(event); }
 };
 
 // What became of one recipient of a Work.
@@ -243,6 +263,49 @@ class ShardQueue {
                    UniqueFunction<void(Result<ActionResult>)> done) = 0;
 };
 
+// What is looked for among tracked messages: all that is given must be met, without regard to case.
+struct TrackQuery {
+  std::string any;  // a sender, recipient, recipient's domain or Message-ID
+  std::string sender;
+  std::string recipient;
+  std::string message_id;         // with or without its angle brackets
+  std::string destination;        // a recipient's domain
+  std::optional<WallTime> since;  // accepted
+  std::optional<WallTime> until;
+};
+
+// Where an event is stored.
+struct TrackPlace {
+  uint64_t key_us = 0;
+  uint32_t index = 0;
+  auto operator<=>(const TrackPlace&) const = default;
+};
+
+// The events of one message, in their order, as far as they are kept.
+struct TrackedMessage {
+  MessageId id;
+  std::vector<TrackEvent> events;
+  std::shared_ptr<const std::string> bytes;  // that the events refer to
+};
+
+struct TrackedPage {
+  std::vector<MessageId> ids;  // the newest first
+  std::optional<TrackPlace> next;
+};
+
+// The face of tracking. Any thread; reads the disk.
+class Tracking {
+ public:
+  virtual ~Tracking() = default;
+  // Messages accepted before `before`, at most `limit`; fewer, with `next`, if looking took long.
+  // Errors: Busy (the store is being reopened), Io, Corrupt.
+  virtual Result<TrackedPage> find(const TrackQuery& query, std::optional<TrackPlace> before,
+                                   size_t limit) const = 0;
+  // What is kept of these, in the order asked for; without events where nothing is.
+  virtual Result<std::vector<TrackedMessage>> lives(const std::vector<MessageId>& ids) const = 0;
+  virtual uint64_t bytes() const = 0;  // on disk, nearly
+};
+
 // What the store says of itself; any thread.
 struct StoreHealth {
   bool ready = false;    // opened, walked far enough to deliver, and taking commits
@@ -275,6 +338,8 @@ class Queue {
   virtual Result<void> putSetting(const std::string& name, const std::string& value) = 0;
   virtual std::vector<std::pair<std::string, std::string>> settings(const std::string& prefix) = 0;
   virtual Result<void> removeSetting(const std::string& name) = 0;
+  // Null if tracking is off.
+  virtual const Tracking* tracking() const { return nullptr; }
   // Writes what waits, syncs, and closes. After the loops have stopped taking work.
   virtual void close() = 0;
 };

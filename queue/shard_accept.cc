@@ -94,9 +94,10 @@ Result<void> ShardQueueImpl::checkGroups(const Envelope& envelope,
   return {};
 }
 
-QueuedMessage& ShardQueueImpl::prepareAccept(Ops& ops, const MessageId& id, Envelope envelope,
+QueuedMessage& ShardQueueImpl::prepareAccept(Step& step, const MessageId& id, Envelope envelope,
                                              std::vector<Group> groups, uint32_t early_chunks,
-                                             std::vector<Slice> content) {
+                                             std::vector<Slice> content, const Origin& origin) {
+  Ops& ops = step.ops;
   auto& slot = loaded_[id];
   slot = std::make_unique<QueuedMessage>();
   metrics_.loaded.set(static_cast<int64_t>(loaded_.size()));
@@ -132,7 +133,27 @@ QueuedMessage& ShardQueueImpl::prepareAccept(Ops& ops, const MessageId& id, Enve
     ops.put(Family::Schedule, key, encodeSchedule(key, value));
   }
   ++message.pins;  // until the step is acknowledged
+  if (isTracking()) trackAccepted(step.tracks, message, origin);
   return message;
+}
+
+void ShardQueueImpl::trackAccepted(Tracks& tracks, const QueuedMessage& message,
+                                   const Origin& origin) const {
+  const Envelope& envelope = *message.envelope;
+  TrackEvent event;
+  event.kind = TrackKind::Accepted;
+  event.id = message.id;
+  event.time = envelope.received_at;
+  event.recipients.reserve(envelope.recipients.size());
+  for (const Recipient& one : envelope.recipients) event.recipients.push_back(one.forward_path);
+  event.sender = envelope.reverse_path;
+  event.message_id = origin.message_id;
+  event.connector = envelope.receive_connector;
+  event.address = envelope.client;
+  event.tls = origin.tls;
+  event.user = origin.user;
+  event.size = envelope.content_bytes;
+  appendTrack(tracks, event);
 }
 
 void ShardQueueImpl::submitStep(std::unique_ptr<Step> step) {
@@ -154,8 +175,8 @@ void ShardQueueImpl::commit(std::unique_ptr<Incoming> incoming, Envelope envelop
   step->undo = std::move(parts.undo);
   step->epoch = parts.epoch;
   QueuedMessage& message =
-      prepareAccept(step->ops, received.id(), std::move(envelope), std::move(groups),
-                    parts.early_chunks, std::move(parts.rest));
+      prepareAccept(*step, received.id(), std::move(envelope), std::move(groups),
+                    parts.early_chunks, std::move(parts.rest), received.origin());
   incoming.reset();
   submitAccept(std::move(step), message, std::move(done));
 }
@@ -167,8 +188,8 @@ void ShardQueueImpl::submit(NewMessage message, UniqueFunction<void(Result<Messa
   if (!checked) return done(tl::unexpected<Error>(checked.error()));
   auto step = std::make_unique<Step>();
   step->kind = Step::Kind::Accept;
-  QueuedMessage& queued = prepareAccept(step->ops, id, std::move(message.envelope),
-                                        std::move(message.groups), 0, message.content.slices());
+  QueuedMessage& queued = prepareAccept(*step, id, std::move(message.envelope),
+                                        std::move(message.groups), 0, message.content.slices(), {});
   submitAccept(std::move(step), queued, [id, done = std::move(done)](Result<void> result) mutable {
     if (!done) return;
     if (result)

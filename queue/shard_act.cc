@@ -75,6 +75,11 @@ void ShardQueueImpl::removeUnreadable(const std::shared_ptr<Acting>& acting, con
              auto step = std::make_unique<Step>();
              for (const auto& [family, key] : *keys) step->ops.remove(family, key);
              step->ops.remove(Family::Settings, std::string(kQuarantinePrefix) + id.toString());
+             if (isTracking())
+               appendTrack(step->tracks, {.kind = TrackKind::Discarded,
+                                          .id = id,
+                                          .time = loop_.wallNow(),
+                                          .reply = "removed by hand, unread"});
              step->on_done = [this, acting, id](Step&) {
                if (context_.quarantine.remove(id)) metrics_.addMessages(id.acceptedAt(), -1);
                context_.tell({StoreEvent::What::Damaged, id.toString(), "removed by hand, unread"});
@@ -153,6 +158,7 @@ bool ShardQueueImpl::actOnGroup(QueuedGroup& group, const std::vector<uint16_t>&
     context_.quarantine.remove(message.id);
     step->ops.remove(Family::Settings, std::string(kQuarantinePrefix) + message.id.toString());
   }
+  trackByHand(step->tracks, group, matching, action);
   std::vector<GroupForm> forms;
   const uint64_t due_us = action == Action::Hold     ? kNeverDue
                           : action == Action::Remove ? group.due_us
@@ -167,6 +173,19 @@ bool ShardQueueImpl::actOnGroup(QueuedGroup& group, const std::vector<uint16_t>&
                  if (then) then();
                });
   return true;
+}
+
+void ShardQueueImpl::trackByHand(Tracks& tracks, const QueuedGroup& group,
+                                 const std::vector<uint16_t>& recipients, Action action) const {
+  const bool told = action == Action::Hold || action == Action::Release;
+  if (!isTracking() || !told) return;
+  TrackEvent event;
+  event.kind = action == Action::Hold ? TrackKind::Held : TrackKind::Released;
+  event.id = group.message->id;
+  event.time = loop_.wallNow();
+  for (const uint16_t recipient : recipients)
+    event.recipients.push_back(group.message->envelope->recipients[recipient].forward_path);
+  appendTrack(tracks, event);
 }
 
 void ShardQueueImpl::sweepOverdue(const QueueKey& key, WallTime notice_before,

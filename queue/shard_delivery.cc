@@ -95,6 +95,7 @@ void ShardQueueImpl::writeForm(Ops& ops, const QueuedGroup& group) const {
 void ShardQueueImpl::settle(std::unique_ptr<Work> work, std::vector<Settlement> settlements,
                             std::vector<NewMessage> notices, Task done) {
   QueuedGroup& group = static_cast<QueuedWork&>(*work).release();
+  Tracks tracks = static_cast<QueuedWork&>(*work).takeTracks();
   QueuedMessage& message = *group.message;
   auto settled =
       settleGroup(group.recipients, group.queue->key, group.attempts, std::move(settlements),
@@ -111,6 +112,7 @@ void ShardQueueImpl::settle(std::unique_ptr<Work> work, std::vector<Settlement> 
     return;
   }
   auto step = std::make_unique<Step>();
+  step->tracks = std::move(tracks);
   std::vector<QueuedMessage*> queued;
   for (NewMessage& notice : notices) {
     notice.envelope.content_bytes = notice.content.size() + notice.envelope.front_fields.size();
@@ -119,8 +121,8 @@ void ShardQueueImpl::settle(std::unique_ptr<Work> work, std::vector<Settlement> 
       notice.groups = groupsByDomain(notice.envelope);
       if (notice.groups.empty()) continue;
     }
-    queued.push_back(&prepareAccept(step->ops, ids_.next(), std::move(notice.envelope),
-                                    std::move(notice.groups), 0, notice.content.slices()));
+    queued.push_back(&prepareAccept(*step, ids_.next(), std::move(notice.envelope),
+                                    std::move(notice.groups), 0, notice.content.slices(), {}));
   }
   --message.pins;
   replaceGroup(group, std::move(settled.forms), std::move(step),

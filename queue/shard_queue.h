@@ -39,6 +39,7 @@ class ShardQueueImpl final : public ShardQueue {
   void start();  // on the loop
   bool owns(const MessageId& id) const { return id.lane() % context_.shards == index_; }
   net::Loop& loop() { return loop_; }
+  bool isTracking() const { return context_.options.tracking.enabled; }
   // From the walk at the start, on the loop.
   void onWalked(std::vector<WalkedKey> keys);
   void onMessagesCounted(const std::vector<WallTime>& accepted) {
@@ -109,9 +110,10 @@ class ShardQueueImpl final : public ShardQueue {
 
   // shard_accept.cc
   Result<void> checkGroups(const Envelope& envelope, std::vector<Group>& groups) const;
-  QueuedMessage& prepareAccept(Ops& ops, const MessageId& id, Envelope envelope,
+  QueuedMessage& prepareAccept(Step& step, const MessageId& id, Envelope envelope,
                                std::vector<Group> groups, uint32_t early_chunks,
-                               std::vector<Slice> content);
+                               std::vector<Slice> content, const Origin& origin);
+  void trackAccepted(Tracks& tracks, const QueuedMessage& message, const Origin& origin) const;
   void submitAccept(std::unique_ptr<Step> step, QueuedMessage& message,
                     UniqueFunction<void(Result<void>)> done);
   void onAccepted(Step& step, PendingAccept& pending);
@@ -175,6 +177,8 @@ class ShardQueueImpl final : public ShardQueue {
   // Does `action` to some recipients of a group that is not active; false if it changes nothing.
   bool actOnGroup(QueuedGroup& group, const std::vector<uint16_t>& matching, Action action,
                   EachWork each, Task then);
+  void trackByHand(Tracks& tracks, const QueuedGroup& group,
+                   const std::vector<uint16_t>& recipients, Action action) const;
   void continueSweep(KeyQueue& queue, Position from, WallTime notice_before,
                      WallTime expire_before);
   void giveOverdue(KeyQueue& queue, Loaded& loaded);

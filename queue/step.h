@@ -16,12 +16,25 @@
 #include "net/base/result.h"
 #include "net/base/unique_function.h"
 #include "queue/message_id.h"
+#include "queue/track_event.h"
 
 namespace sluice::queue {
 
 // Anchor is RocksDB's default one; it holds what the founding wrote and nothing else, see store.cc.
-enum class Family : uint8_t { Anchor, Settings, Content, Envelope, State, Schedule, Partial };
-inline constexpr size_t kFamilies = 7;
+enum class Family : uint8_t {
+  Anchor,
+  Settings,
+  Content,
+  Envelope,
+  State,
+  Schedule,
+  Partial,
+  Tracking,
+  TrackingIndex
+};
+inline constexpr size_t kFamilies = 9;
+// The families from here on may be missing: mail does without them.
+inline constexpr size_t kMailFamilies = 7;
 
 // A list of writes in few allocations. Every key is put once and removed once.
 class Ops {
@@ -70,7 +83,8 @@ struct Step {
   Kind kind = Kind::Settle;
   uint32_t messages = 0;  // accepted by it
   Ops ops;
-  Ops undo;  // Accept: what came ahead of it and must go too if it fails
+  Tracks tracks;  // what it is told of later
+  Ops undo;       // Accept: what came ahead of it and must go too if it fails
   // Accept: the committer's epoch when the first of what came ahead was handed over. A failure
   // since then may have undone it.
   std::optional<uint64_t> epoch;

@@ -84,6 +84,20 @@ Result<void> makeDirectory(const std::string& path) {
   return {};
 }
 
+// Keys come in the order of time, so files of a level never overlap: what a compaction takes is
+// written once more, compressed, and then leaves by whole files. However many of them pile up, and
+// whatever is wrong with them, mail is not held up for it.
+void setTrackingOptions(rocksdb::ColumnFamilyOptions& options) {
+  options.num_levels = 2;
+  options.max_bytes_for_level_base = 1ull << 50;
+  options.target_file_size_base = 32 << 20;
+  options.compression_per_level = {rocksdb::kNoCompression, rocksdb::kLZ4Compression};
+  options.level0_slowdown_writes_trigger = 1 << 30;
+  options.level0_stop_writes_trigger = 1 << 30;
+  options.soft_pending_compaction_bytes_limit = 0;
+  options.hard_pending_compaction_bytes_limit = 0;
+}
+
 }  // namespace
 
 Errc errcOf(const rocksdb::Status& status) {
@@ -111,6 +125,10 @@ std::string_view familyName(Family family) {
       return "schedule";
     case Family::Partial:
       return "partial";
+    case Family::Tracking:
+      return "tracking";
+    case Family::TrackingIndex:
+      return "tracking_index";
   }
   return "";
 }
@@ -220,6 +238,7 @@ rocksdb::Status Store::tryOpen(const rocksdb::DBOptions& options, const std::str
   std::vector<rocksdb::ColumnFamilyDescriptor> families;
   for (size_t i = 0; i < kFamilies; ++i) {
     const auto family = static_cast<Family>(i);
+    if (i >= kMailFamilies && !opensTracking(options, path)) break;
     families.emplace_back(std::string(familyName(family)), familyOptions(family));
   }
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
@@ -230,7 +249,27 @@ rocksdb::Status Store::tryOpen(const rocksdb::DBOptions& options, const std::str
   if (!status.ok()) return status;
   std::copy(handles.begin(), handles.end(), handles_.begin());
   db_.reset(db);
+  dropUnwanted();
   return status;
+}
+
+// A database is opened with all the families that it has, so also with those for tracking that an
+// earlier configuration left. Reading alone does without.
+bool Store::opensTracking(const rocksdb::DBOptions& options, const std::string& path) const {
+  if (read_only_) return false;
+  if (options_.tracking.enabled) return true;
+  std::vector<std::string> there;
+  rocksdb::DB::ListColumnFamilies(options, path, &there).PermitUncheckedError();
+  return std::find(there.begin(), there.end(), familyName(Family::Tracking)) != there.end();
+}
+
+// What cannot be dropped stays until the next opening.
+void Store::dropUnwanted() {
+  if (options_.tracking.enabled) return;
+  for (size_t i = kMailFamilies; i < kFamilies; ++i) {
+    if (!handles_[i] || !db_->DropColumnFamily(handles_[i]).ok()) continue;
+    db_->DestroyColumnFamilyHandle(std::exchange(handles_[i], nullptr));
+  }
 }
 
 Result<void> Store::openAt(const std::string& path, bool founding) {
@@ -313,6 +352,7 @@ rocksdb::ColumnFamilyOptions Store::familyOptions(Family family) const {
   options.level0_slowdown_writes_trigger = 64;
   options.level0_stop_writes_trigger = 1024;
   if (family == Family::Anchor) options.disable_auto_compactions = true;  // its files never change
+  if (family == Family::Tracking || family == Family::TrackingIndex) setTrackingOptions(options);
   if (family == Family::Content) {
     options.enable_blob_files = true;
     options.min_blob_size = 1024;
@@ -383,7 +423,8 @@ void Store::dropSnapshot() {
 
 void Store::flush() {
   if (!db_) return;
-  const std::vector<rocksdb::ColumnFamilyHandle*> all(handles_.begin(), handles_.end());
+  std::vector<rocksdb::ColumnFamilyHandle*> all(handles_.begin(), handles_.end());
+  std::erase(all, nullptr);
   // What fails here is still in the log, which the next start replays.
   db_->Flush(rocksdb::FlushOptions(), all).PermitUncheckedError();
 }

@@ -87,6 +87,8 @@ class Store {
   Result<void> found();
   Result<void> openDatabase();
   Result<void> openAt(const std::string& path, bool founding);
+  bool opensTracking(const rocksdb::DBOptions& options, const std::string& path) const;
+  void dropUnwanted();
   rocksdb::Status tryOpen(const rocksdb::DBOptions& options, const std::string& path);
   Result<void> checkFormat();
   rocksdb::DBOptions databaseOptions(const std::string& path, bool founding);

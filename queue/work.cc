@@ -32,6 +32,10 @@ QueuedWork::~QueuedWork() {
 
 const QueueKey& QueuedWork::key() const { return group_->queue->key; }
 
+void QueuedWork::track(const TrackEvent& event) {
+  if (queue_.isTracking()) appendTrack(tracks_, event);
+}
+
 QueuedGroup& QueuedWork::release() { return *std::exchange(group_, nullptr); }
 
 }  // namespace sluice::queue

@@ -38,14 +38,17 @@ class QueuedWork final : public Work {
   std::span<const uint16_t> recipients() const override { return group_->recipients; }
   const AttemptRecord& attempts() const override { return group_->attempts; }
   Content& content() override { return content_; }
+  void track(const TrackEvent& event) override;
 
   // For settling: the Work is at an end, the group stays active.
   QueuedGroup& release();
+  Tracks takeTracks() { return std::move(tracks_); }
 
  private:
   ShardQueueImpl& queue_;
   QueuedGroup* group_;
   QueuedContent content_;
+  Tracks tracks_;
 };
 
 }  // namespace sluice::queue

@@ -132,6 +132,9 @@ Result<void> Relay::openQueue() {
   options.database_memory_bytes = config.queue.database_memory;
   options.disk_reserve_bytes = config.queue.disk_reserve;
   options.commit_timeout = config.queue.commit_timeout;
+  options.tracking.enabled = config.tracking.enabled;
+  options.tracking.keep = config.tracking.keep;
+  options.tracking.max_bytes = config.tracking.max_size;
   options.on_event = [this](const queue::StoreEvent& event) { onStoreEvent(event); };
   std::vector<net::Loop*> loops;
   for (const auto& loop : loops_) loops.push_back(loop.get());

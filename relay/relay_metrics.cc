@@ -170,6 +170,10 @@ void Relay::registerQueue() {
   registry_.addGauge(names::kDiskFree, {}, number(queue.disk_free_bytes));
   registry_.addGauge(names::kRecoveryDroppedBytes, {}, number(queue.recovery_dropped_bytes));
   registry_.addGauge(names::kQuarantinedMessages, {}, number(queue.quarantined_messages));
+  if (queue_->tracking()) {
+    registry_.addGauge(names::kTrackingBytes, {},
+                       [this] { return static_cast<double>(queue_->tracking()->bytes()); });
+  }
   registry_.addGauge(names::kQueueMessages, {},
                      ofAll<Gauge>(
                          queue.shards, [](const queue::ShardQueueMetrics& shard) -> auto& {

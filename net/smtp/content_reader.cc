@@ -201,7 +201,20 @@ void ContentReader::noteEightBit(std::string_view header) {
   }
 }
 
+void ContentReader::noteMessageId(std::string_view line) {
+  const auto is_space = [](char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; };
+  while (!line.empty() && is_space(line.front())) line.remove_prefix(1);
+  while (!line.empty() && is_space(line.back())) line.remove_suffix(1);
+  seeks_message_id_ = line.empty();  // RFC 5322 section 2.2.3: folded behind the colon
+  if (!line.empty() && !muted_) sink_.onMessageId(line);
+}
+
 void ContentReader::judgeLine(std::string_view line) {
+  if (seeks_message_id_) {
+    const bool folded = line[0] == ' ' || line[0] == '\t';
+    seeks_message_id_ = false;
+    if (folded) return noteMessageId(line);
+  }
   switch (line[0] | 0x20) {
     case 'r':
       if (isField(line, "received")) ++findings_.received;
@@ -210,7 +223,9 @@ void ContentReader::judgeLine(std::string_view line) {
       if (isField(line, "date")) findings_.has_date = true;
       return;
     case 'm':
-      if (isField(line, "message-id")) findings_.has_message_id = true;
+      if (!isField(line, "message-id")) return;
+      if (!findings_.has_message_id) noteMessageId(line.substr(line.find(':') + 1));
+      findings_.has_message_id = true;
       return;
     default:
       return;

@@ -36,6 +36,8 @@ class ContentSink {
   // of the first byte if the content is body from its first line, or at the end if it is all
   // header.
   virtual void onHeaderEnd(const ContentFindings& so_far) = 0;
+  // The value of the first Message-ID field, before onHeaderEnd(); a very long one may be cut off.
+  virtual void onMessageId(std::string_view /*value*/) {}
 };
 
 enum class ContentForm { Dotted, Chunked };  // DATA, BDAT
@@ -69,6 +71,7 @@ class ContentReader {
   void scanHeader(std::string_view piece);
   void noteEightBit(std::string_view header);
   void judgeLine(std::string_view line);
+  void noteMessageId(std::string_view line);
   void endHeader();
   void pass(std::string_view piece);
   void end();
@@ -81,9 +84,10 @@ class ContentReader {
   bool muted_ = false;
   bool first_line_decided_ = false;
   bool in_header_ = true;
-  std::string held_;             // of the first line, while it may become a header field
-  std::array<char, 16> line_{};  // the start of a header line that came in pieces
-  size_t line_bytes_ = 0;        // how much of the current header line came
+  std::string held_;               // of the first line, while it may become a header field
+  bool seeks_message_id_ = false;  // its field began, and its value is on the next line
+  std::array<char, 256> line_{};   // the start of a header line that came in pieces
+  size_t line_bytes_ = 0;          // how much of the current header line came
 };
 
 }  // namespace sluice::smtp

@@ -41,6 +41,7 @@ class MailTransaction {
   std::vector<queue::Group> takeGroups() { return std::move(groups_); }
 
   std::unique_ptr<queue::Incoming> incoming;  // while content comes
+  std::string message_id;                     // of the content, for tracking
   std::unique_ptr<DkimSigner> signer;         // likewise, if there are keys
   std::unique_ptr<AuthorCheck> author_check;  // likewise, if its user is held to authors
   std::unique_ptr<UserLimits::Hold> quota;    // what it takes of its user's, if that has one

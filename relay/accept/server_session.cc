@@ -376,6 +376,10 @@ void ServerSession::onContent(std::string_view clean) {
   if (transaction_->incoming) appendContent(clean);
 }
 
+void ServerSession::onMessageId(std::string_view value) {
+  if (transaction_->incoming) transaction_->message_id = value;
+}
+
 // Content that is body from its first line must not extend our Received field.
 void ServerSession::onHeaderEnd(const smtp::ContentFindings& so_far) {
   if (!transaction_->incoming) return;
@@ -386,8 +390,9 @@ void ServerSession::onHeaderEnd(const smtp::ContentFindings& so_far) {
       fields.append("Date: ").append(formatRfc5322(context_.loop.wallNow())).append("\r\n");
     }
     if (!so_far.has_message_id) {
-      fields.append("Message-ID: <").append(transaction_->incoming->id().toString());
-      fields.append("@").append(settings_->hostname).append(">\r\n");
+      transaction_->message_id = "<" + transaction_->incoming->id().toString();
+      transaction_->message_id.append("@").append(settings_->hostname).append(">");
+      fields.append("Message-ID: ").append(transaction_->message_id).append("\r\n");
     }
   }
   if (so_far.starts_with_body) fields.append("\r\n");
@@ -429,6 +434,7 @@ void ServerSession::commit(uint64_t ticket, std::unique_ptr<MailTransaction> tra
   event.address = envelope.client;
   if (tls_) event.tls = tls_->version();
   if (user()) event.user = user()->name;
+  transaction->incoming->setOrigin({std::move(transaction->message_id), event.tls, event.user});
 
   ++commits_under_way_;
   context_.queue.commit(std::move(transaction->incoming), std::move(envelope),

@@ -95,6 +95,7 @@ class ServerSession final : private net::Stream::Handler, private smtp::ServerEv
   void onContentBegin() override;
   void onContent(std::string_view clean) override;
   void onHeaderEnd(const smtp::ContentFindings& so_far) override;
+  void onMessageId(std::string_view value) override;
   void onContentDropped() override;
   void onContentEnd(uint64_t ticket, const smtp::ContentFindings& findings) override;
   void onTransactionEnd() override;

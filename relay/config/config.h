@@ -169,6 +169,13 @@ struct QueueConfig {
   milliseconds drain_timeout{30'000};
 };
 
+// What is kept of messages that have left.
+struct TrackingConfig {
+  bool enabled = true;
+  milliseconds keep{7 * 86'400'000LL};
+  uint64_t max_size = 2ull << 30;
+};
+
 struct AdminConfig {
   Endpoint listen;  // default 127.0.0.1:8025
   std::string token_file;
@@ -199,6 +206,7 @@ struct Config {
   std::vector<DestinationConfig> destination;
   std::vector<DkimConfig> dkim;
   QueueConfig queue;
+  TrackingConfig tracking;
   AdminConfig admin;
   LogConfig log;
   ProcessConfig process;

@@ -13,6 +13,7 @@ namespace sluice::relay {
 const Keys<Config>& topKeys();
 const Keys<Config>& dnsKeys();
 const Keys<Config>& queueKeys();
+const Keys<Config>& trackingKeys();
 const Keys<Config>& adminKeys();
 const Keys<Config>& logKeys();
 const Keys<Config>& processKeys();

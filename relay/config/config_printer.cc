@@ -31,6 +31,7 @@ std::string printConfig(const Config& config) {
   printAll("destination", destinationKeys(), config.destination, out);
   printAll("dkim", dkimKeys(), config.dkim, out);
   printOne("queue", queueKeys(), config, out);
+  printOne("tracking", trackingKeys(), config, out);
   printOne("admin", adminKeys(), config, out);
   printOne("log", logKeys(), config, out);
   printOne("process", processKeys(), config, out);

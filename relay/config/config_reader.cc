@@ -32,6 +32,7 @@ class Reader {
     places.top = readKeys(topKeys(), sectionNames(), root, config, reading);
     places.dns = one(root, "dns", dnsKeys(), config);
     places.queue = one(root, "queue", queueKeys(), config);
+    one(root, "tracking", trackingKeys(), config);
     places.admin = one(root, "admin", adminKeys(), config);
     places.log = one(root, "log", logKeys(), config);
     places.process = one(root, "process", processKeys(), config);

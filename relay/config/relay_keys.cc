@@ -1,4 +1,5 @@
-// Keys of the relay itself: the top of the file, [dns], [queue], [admin], [log], [process].
+// Keys of the relay itself: the top of the file, [dns], [queue], [tracking], [admin], [log],
+// [process].
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -120,6 +121,17 @@ const Keys<Config>& queueKeys() {
   return keys;
 }
 
+const Keys<Config>& trackingKeys() {
+  static const Keys<Config> keys = atRestart(lift(
+      Keys<TrackingConfig>{
+          boolean("enabled", &TrackingConfig::enabled),
+          duration("keep", &TrackingConfig::keep, {1min, 24h * 365}),
+          size("max_size", &TrackingConfig::max_size, {4ull << 20, 1ull << 44}),
+      },
+      &Config::tracking));
+  return keys;
+}
+
 const Keys<Config>& adminKeys() {
   static const Keys<Config> keys =
       lift(
@@ -158,8 +170,9 @@ const Keys<Config>& processKeys() {
 }
 
 const std::vector<std::string_view>& sectionNames() {
-  static const std::vector<std::string_view> names{
-      "dns", "receive", "send", "destination", "dkim", "queue", "admin", "log", "process"};
+  static const std::vector<std::string_view> names{"dns",  "receive", "send",     "destination",
+                                                   "dkim", "queue",   "tracking", "admin",
+                                                   "log",  "process"};
   return names;
 }
 
@@ -174,6 +187,7 @@ std::string homeOfKey(std::string_view key) {
   if (in(logKeys())) home = "in [log]";
   if (in(adminKeys())) home = "in [admin]";
   if (in(queueKeys())) home = "in [queue]";
+  if (in(trackingKeys())) home = "in [tracking]";
   if (in(dnsKeys())) home = "in [dns]";
   if (in(dkimKeys())) home = "in [[dkim]]";
   if (in(sendKeys())) home = "in [[send]]";

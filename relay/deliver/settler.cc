@@ -7,12 +7,14 @@
 #include <utility>
 
 #include "net/smtp/path.h"
+#include "relay/deliver/attempt_tracks.h"
 #include "relay/notify/notice_schedule.h"
 #include "relay/route/redirected_key.h"
 
 namespace sluice::relay {
 
 using queue::Settlement;
+using queue::TrackKind;
 
 // One settlement being put together.
 struct Settler::Step {
@@ -25,6 +27,7 @@ struct Settler::Step {
   std::vector<RecipientReport> failed;
   std::vector<RecipientReport> delayed;
   std::vector<RecipientReport> relayed;
+  AttemptTracks tracks;
 
   const queue::Envelope& envelope() const { return work->envelope(); }
   bool wantsNotice() const { return !failed.empty() || !delayed.empty() || !relayed.empty(); }
@@ -108,16 +111,16 @@ queue::Envelope toSevenBits(queue::Envelope envelope) {
   return envelope;
 }
 
-const char* eventOf(HandEnd how) {
+TrackKind eventOf(HandEnd how) {
   switch (how) {
     case HandEnd::Bounce:
-      return "bounced";
+      return TrackKind::Bounced;
     case HandEnd::Discard:
-      return "discarded";
+      return TrackKind::Discarded;
     case HandEnd::Expire:
-      return "expired";
+      return TrackKind::Expired;
   }
-  return "discarded";
+  return TrackKind::Discarded;
 }
 
 // The first bytes of some slices, at most `limit`.
@@ -185,7 +188,7 @@ void Settler::addEnd(Step& step, uint16_t recipient, const Verdict& verdict) {
     context_.count(step.place.destination, kDelivered);
     const auto delay = step.now - step.envelope().received_at;
     step.counters->delay_seconds.observe(std::chrono::duration<double>(delay).count());
-    emit(step, "delivered", recipient, verdict, attempts);
+    emit(step, TrackKind::Delivered, recipient, verdict, attempts);
     if (!step.place.passes_dsn && step.envelope().recipients[recipient].notify.success) {
       step.relayed.push_back(
           reportOf(recipient, RecipientReport::Action::Relayed, verdict, step.place, step.now));
@@ -194,7 +197,7 @@ void Settler::addEnd(Step& step, uint16_t recipient, const Verdict& verdict) {
   }
   step.counters->bounced.add();
   context_.count(step.place.destination, kBounced);
-  emit(step, "bounced", recipient, verdict, attempts);
+  emit(step, TrackKind::Bounced, recipient, verdict, attempts);
   step.failed.push_back(
       reportOf(recipient, RecipientReport::Action::Failed, verdict, step.place, step.now));
 }
@@ -220,7 +223,7 @@ void Settler::addDeferral(Step& step, uint16_t recipient, const Verdict& verdict
     step.settlements.push_back(std::move(settlement));
     step.counters->expired.add();
     context_.count(step.place.destination, kExpired);
-    emit(step, "expired", recipient, verdict, attempts);
+    emit(step, TrackKind::Expired, recipient, verdict, attempts);
     RecipientReport report =
         reportOf(recipient, RecipientReport::Action::Failed, verdict, step.place, step.now);
     report.expired = true;
@@ -235,7 +238,7 @@ void Settler::addDeferral(Step& step, uint16_t recipient, const Verdict& verdict
   if (key != step.work->key()) settlement.key = key;
   step.counters->deferred.add();
   context_.count(step.place.destination, kDeferred);
-  emit(step, "deferred", recipient, verdict, attempts);
+  emit(step, TrackKind::Deferred, recipient, verdict, attempts);
   if (delayNoticeDue(accepted, settlement.delay_notified, step.now, times)) {
     settlement.delay_notified = true;
     RecipientReport report =
@@ -246,11 +249,12 @@ void Settler::addDeferral(Step& step, uint16_t recipient, const Verdict& verdict
   step.settlements.push_back(std::move(settlement));
 }
 
-void Settler::emit(const Step& step, const char* event, uint16_t recipient, const Verdict& verdict,
+void Settler::emit(Step& step, TrackKind kind, uint16_t recipient, const Verdict& verdict,
                    uint32_t attempts) {
+  step.tracks.add(kind, recipient, verdict, attempts);
   const queue::Envelope& envelope = step.envelope();
   MessageEvent out;
-  out.event = event;
+  out.event = toString(kind);
   out.id = step.work->id().toString();
   out.sender = envelope.reverse_path.empty() ? "<>" : envelope.reverse_path;
   out.recipient = envelope.recipients[recipient].forward_path;
@@ -269,6 +273,7 @@ void Settler::emit(const Step& step, const char* event, uint16_t recipient, cons
 }
 
 void Settler::finish(std::unique_ptr<Step> step) {
+  step->tracks.keepWith(*step->work, step->place, step->now, step->due);
   step->failed = dueReports(step->envelope(), NoticeKind::Failure, std::move(step->failed));
   step->delayed = dueReports(step->envelope(), NoticeKind::Delay, std::move(step->delayed));
   step->relayed = dueReports(step->envelope(), NoticeKind::Success, std::move(step->relayed));
@@ -368,6 +373,12 @@ void Settler::addNotice(Step& step, NoticeKind kind, std::vector<RecipientReport
       event.reply = "success notice";
       break;
   }
+  step.work->track({.kind = TrackKind::Notice,
+                    .id = step.work->id(),
+                    .time = step.now,
+                    .recipients = {envelope.reverse_path},
+                    .status = event.status,
+                    .reply = event.reply});
   context_.log.message(std::move(event));
 }
 

@@ -28,6 +28,7 @@ struct AttemptPlace {
   std::string mx;
   std::string address;
   std::string tls;
+  Duration took{};          // the attempt
   bool passes_dsn = false;  // the host takes DSN parameters: success notices are its business
 };
 
@@ -63,7 +64,7 @@ class Settler {
   void add(Step& step, uint16_t recipient, const Verdict& verdict);
   void addEnd(Step& step, uint16_t recipient, const Verdict& verdict);
   void addDeferral(Step& step, uint16_t recipient, const Verdict& verdict);
-  void emit(const Step& step, const char* event, uint16_t recipient, const Verdict& verdict,
+  void emit(Step& step, queue::TrackKind kind, uint16_t recipient, const Verdict& verdict,
             uint32_t attempts);
   void finish(std::unique_ptr<Step> step);
   void write(std::unique_ptr<Step> step, std::string_view original, bool complete);

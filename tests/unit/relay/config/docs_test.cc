@@ -116,6 +116,7 @@ TEST(ConfigurationDocs, DescribeEveryKeyWithItsDefaultAndNoOther) {
   expectChapter("[[destination]]", destinationKeys(), DestinationConfig{});
   expectChapter("[[dkim]]", dkimKeys(), DkimConfig{});
   expectChapter("[queue]", queueKeys(), defaults);
+  expectChapter("[tracking]", trackingKeys(), defaults);
   expectChapter("[admin]", adminKeys(), defaults);
   expectChapter("[log]", logKeys(), defaults);
   expectChapter("[process]", processKeys(), defaults);

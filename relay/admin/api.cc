@@ -7,6 +7,7 @@
 
 #include "relay/admin/api_filters.h"
 #include "relay/admin/api_json.h"
+#include "relay/admin/api_tracking.h"
 
 namespace sluice::relay {
 namespace {
@@ -221,6 +222,9 @@ HttpResponse answerGet(const ApiCall& call, std::span<const std::string> path) {
   }
   if (path[0] == "messages" && depth == 3 && path[2] == "content") return call.content(path[1]);
   if (path[0] == "queues" && depth == 3) return onlyMethod("POST");
+  if (path[0] == "tracking" && depth <= 2) {
+    return answerTracking(call.request, path.subspan(1), call.control);
+  }
   if (path[0] == "reload" && depth == 1) return onlyMethod("POST");
   return notFound();
 }
@@ -241,9 +245,9 @@ HttpResponse answerPost(const ApiCall& call, std::span<const std::string> path) 
   if (path[0] == "queues" && depth == 3) return call.queueAction(path[1], path[2]);
   if (path[0] == "messages" && depth == 2 && actionOf(path[1])) return call.messagesAction(path[1]);
   if (path[0] == "reload" && depth == 1) return call.reload();
-  const bool readable = (path[0] == "status" && depth == 1) ||
-                        (path[0] == "queues" && depth <= 2) ||
-                        (path[0] == "messages" && depth <= 3);
+  const bool readable =
+      (path[0] == "status" && depth == 1) || (path[0] == "queues" && depth <= 2) ||
+      (path[0] == "messages" && depth <= 3) || (path[0] == "tracking" && depth <= 2);
   return readable ? onlyMethod("GET") : notFound();
 }
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "relay/admin/why.h"
+
 namespace sluice::relay {
 namespace {
 
@@ -30,7 +32,18 @@ ordered_json limitsJson(const DestinationStatus& destination) {
   return {{"max_connections", destination.max_connections}, {"rate", textOrNull(destination.rate)}};
 }
 
-ordered_json recipientJson(const MessageView::Recipient& recipient) {
+ordered_json toJson(const Why& why) {
+  if (why.empty()) return nullptr;
+  return {{"cause", why.cause},
+          {"text", why.text},
+          {"since", timeOrNull(why.since)},
+          {"until", timeOrNull(why.until)},
+          {"command", textOrNull(why.command)}};
+}
+
+ordered_json recipientJson(const MessageView::Recipient& recipient, const std::string& id) {
+  Why why = recipient.why;
+  if (why.cause == "retry" || why.cause == "held") why.command += " " + id;
   const queue::RecipientStatus& status = recipient.status;
   return {{"recipient", status.recipient},
           {"destination", textOrNull(recipient.destination)},
@@ -38,7 +51,8 @@ ordered_json recipientJson(const MessageView::Recipient& recipient) {
           {"state", queue::toString(status.state)},
           {"attempts", status.attempts.attempts},
           {"last_reply", textOrNull(status.attempts.last_reply)},
-          {"next_attempt", timeOrNull(nextAttempt(status))}};
+          {"next_attempt", timeOrNull(nextAttempt(status))},
+          {"why", toJson(why)}};
 }
 
 // One word for all recipients: the liveliest of their states.
@@ -106,7 +120,7 @@ ordered_json toJson(const QueueStatus& queue) {
           {"limits", limitsJson(destination)},
           {"last_reply", textOrNull(destination.last_reply)},
           {"next_attempt", timeOrNull(destination.next_attempt)},
-          {"why", textOrNull(destination.why)}};
+          {"why", toJson(whyOf(queue))}};
 }
 
 ordered_json toJson(const MessageView& message) {
@@ -118,7 +132,7 @@ ordered_json toJson(const MessageView& message) {
     attempts = std::max(attempts, recipient.status.attempts.attempts);
     const auto due = nextAttempt(recipient.status);
     if (due && (!next || *due < *next)) next = due;
-    recipients.push_back(recipientJson(recipient));
+    recipients.push_back(recipientJson(recipient, message.id.toString()));
   }
   return {{"id", message.id.toString()},
           {"sender", shownPath(envelope.reverse_path)},

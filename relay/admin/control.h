@@ -52,6 +52,7 @@ struct MessageView {
     queue::RecipientStatus status;
     std::string destination;
     std::string connector;  // the send connector
+    Why why;                // it waits
   };
   queue::MessageId id;
   std::shared_ptr<const queue::Envelope> envelope;
@@ -88,6 +89,8 @@ class Control {
   // Errors: NotFound. Suspensions outlive a restart. Gives whether anything changed.
   virtual Result<bool> suspend(const std::string& destination, bool suspended) = 0;
   virtual Result<queue::ActionResult> retryDestination(const std::string& destination) = 0;
+  // Null where it is off. Reads the disk.
+  virtual const queue::Tracking* tracking() { return nullptr; }
   // Errors: InvalidArgument with every mistake of the new file, one a line; the old stays.
   virtual Result<void> reload() = 0;
 };

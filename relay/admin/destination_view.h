@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "metrics/destinations.h"
@@ -15,14 +16,33 @@
 
 namespace sluice::relay {
 
+// What holds mail, for whoever is on duty: docs/api.md lists the causes. Without a cause, nothing.
+struct Why {
+  std::string_view cause;  // a literal
+  std::string text;        // one or two sentences
+  std::optional<WallTime> since;
+  std::optional<WallTime> until;  // it ends by itself
+  std::string command;            // changes it
+  bool empty() const { return cause.empty(); }
+};
+
+inline Why suspendedByHand(const std::string& destination) {
+  Why why;
+  why.cause = "suspended";
+  why.text =
+      "Suspended by an administrator: nothing is sent to " + destination + " until it is resumed.";
+  why.command = "sluice resume " + destination;
+  return why;
+}
+
 // One destination as one shard sees it.
 struct DestinationStatus {
   std::string destination;  // its name: the domain if it serves one, else its hosts
   std::string connector;
   std::vector<queue::QueueKey> keys;  // the queue keys that it serves
-  std::string
-      state;        // "idle" "resolving" "connecting" "delivering" "resting" "suspended" "limited"
-  std::string why;  // why it waits, in words; empty when it does not
+  // "idle" "resolving" "connecting" "delivering" "resting" "suspended" "limited"
+  std::string state;
+  Why why;
   uint32_t connections = 0;
   std::string last_reply;
   std::optional<WallTime> next_attempt;  // end of its hosts' rest

@@ -5,9 +5,11 @@
 #include <map>
 #include <unordered_map>
 
+#include "relay/admin/api_tracking.h"
 #include "relay/admin/message_queries.h"
 #include "relay/admin/shard_calls.h"
 #include "relay/admin/survey.h"
+#include "relay/admin/why.h"
 
 namespace sluice::relay {
 namespace {
@@ -86,12 +88,19 @@ Result<RelayControl::SharedSurvey> RelayControl::askForSurvey() {
     survey.standing.insert(survey.standing.end(), shard.standing.begin(), shard.standing.end());
   }
   survey.queues = mergeSurveys(std::move(shards));
-  std::set<std::string> suspended = suspendedNames();
+  auto suspended = suspensions();
+  const auto mark = [](DestinationStatus& destination, std::optional<WallTime> since) {
+    destination.state = kIsSuspended;
+    destination.why = suspendedByHand(destination.destination);
+    destination.why.since = since;
+  };
   for (QueueStatus& queue : survey.queues) {
-    if (suspended.erase(queue.destination.destination) > 0) queue.destination.state = kIsSuspended;
+    const auto found = suspended.extract(queue.destination.destination);
+    if (found) mark(queue.destination, found.mapped());
   }
-  for (const std::string& name : suspended) {  // without mail
-    survey.queues.push_back({.destination = {.destination = name, .state = kIsSuspended}});
+  for (const auto& [name, since] : suspended) {  // without mail
+    mark(survey.queues.emplace_back(QueueStatus{.destination = {.destination = name}}).destination,
+         since);
   }
   return std::make_shared<const Survey>(std::move(survey));
 }
@@ -365,16 +374,20 @@ void RelayControl::logHeld(MessageAction action, const std::vector<MessageView>&
   }
 }
 
-std::set<std::string> RelayControl::suspendedNames() {
-  std::set<std::string> names;
+std::map<std::string, std::optional<WallTime>> RelayControl::suspensions() {
+  std::map<std::string, std::optional<WallTime>> found;
   for (const auto& [name, value] : parts_.queue.settings(std::string(kSuspended))) {
-    if (name.starts_with(kSuspended)) names.insert(name.substr(kSuspended.size()));
+    if (!name.starts_with(kSuspended)) continue;
+    const auto since = readMoment(value, {});
+    const bool told = since && value.size() > 1;  // "1" is of an earlier version
+    found[name.substr(kSuspended.size())] = told ? std::optional(*since) : std::nullopt;
   }
-  return names;
+  return found;
 }
 
 Result<void> RelayControl::restoreSuspensions() {
-  const std::set<std::string> names = suspendedNames();
+  std::set<std::string> names;
+  for (const auto& [name, since] : suspensions()) names.insert(name);
   if (names.empty()) return {};
   return onViews([names](DestinationView& view) {
     for (const std::string& name : names) view.setSuspended(name, true);
@@ -383,14 +396,14 @@ Result<void> RelayControl::restoreSuspensions() {
 
 Result<bool> RelayControl::suspend(const std::string& destination, bool suspended) {
   const std::lock_guard lock(suspending_);
-  const bool was_suspended = suspendedNames().contains(destination);
+  const bool was_suspended = suspensions().contains(destination);
   if (!was_suspended) {
     ASSIGN_OR_RETURN(const SharedSurvey seen, survey());
     if (!seen->knows(destination)) return fail(Errc::NotFound, "no such destination");
   }
   const std::string name = std::string(kSuspended) + destination;
   if (suspended != was_suspended) {
-    RETURN_IF_ERROR(suspended ? parts_.queue.putSetting(name, "1")
+    RETURN_IF_ERROR(suspended ? parts_.queue.putSetting(name, formatRfc3339(Clock::system().wall()))
                               : parts_.queue.removeSetting(name));
   }
   RETURN_IF_ERROR(onViews([destination, suspended](DestinationView& view) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <mutex>
 #include <set>
 
@@ -52,6 +53,7 @@ class RelayControl final : public Control {
   Result<queue::ActionResult> count(const MessageChoice& choice) override;
   Result<bool> suspend(const std::string& destination, bool suspended) override;
   Result<queue::ActionResult> retryDestination(const std::string& destination) override;
+  const queue::Tracking* tracking() override { return parts_.queue.tracking(); }
   Result<void> reload() override { return parts_.reload(); }
 
  private:
@@ -80,7 +82,8 @@ class RelayControl final : public Control {
   void logHeld(MessageAction action, const std::vector<MessageView>& before,
                const std::vector<MessageView>& after);
   Result<void> onViews(const std::function<void(DestinationView&)>& what);
-  std::set<std::string> suspendedNames();
+  // With the time when it was asked for, where that is known.
+  std::map<std::string, std::optional<WallTime>> suspensions();
 
   Parts parts_;
   std::mutex suspending_;  // one change of the suspensions at a time

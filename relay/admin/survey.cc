@@ -5,6 +5,8 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "relay/admin/why.h"
+
 namespace sluice::relay {
 namespace {
 
@@ -109,14 +111,16 @@ std::vector<QueueStatus> mergeSurveys(std::vector<ShardSurvey> shards) {
 
 MessageView::Recipient showRecipient(queue::RecipientStatus status,
                                      const DestinationStatus& destination) {
+  const queue::RecipientState stored = status.state;
   if (status.state == queue::RecipientState::Ready && rests(destination)) {
     status.state = queue::RecipientState::Deferred;
     status.next_attempt = destination.next_attempt;
     const std::string& reason =
-        destination.last_reply.empty() ? destination.why : destination.last_reply;
+        destination.last_reply.empty() ? destination.why.text : destination.last_reply;
     if (!reason.empty()) status.attempts.last_reply = reason;
   }
-  return {std::move(status), destination.destination, destination.connector};
+  Why why = whyOf(stored, status, destination);
+  return {std::move(status), destination.destination, destination.connector, std::move(why)};
 }
 
 }  // namespace sluice::relay

@@ -12,6 +12,8 @@ namespace sluice::relay {
 void addMessageCommand(CLI::App& app, CliContext& context);  // message list, show, content
 void addActionCommands(CLI::App& app,
                        CliContext& context);  // retry hold release bounce discard expire redirect
+void addTrackCommand(CLI::App& app, CliContext& context);    // track
+void addExplainCommand(CLI::App& app, CliContext& context);  // explain
 void addStatusCommands(CLI::App& app, CliContext& context);  // status, reload
 
 // The filters that commands on messages share.

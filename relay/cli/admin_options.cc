@@ -114,6 +114,14 @@ std::optional<ordered_json> AdminSession::get(const std::string& path) {
   return parsed(bodyOf(client_->get(path)));
 }
 
+std::optional<ordered_json> AdminSession::find(const std::string& path, bool& missing) {
+  missing = false;
+  if (!client_) return std::nullopt;
+  const auto answer = client_->get(path);
+  missing = answer && answer->status == 404;
+  return missing ? std::nullopt : parsed(bodyOf(answer));
+}
+
 std::optional<ordered_json> AdminSession::post(const std::string& path, const ordered_json& body) {
   if (!client_) return std::nullopt;
   return parsed(bodyOf(
@@ -164,6 +172,17 @@ uint64_t memberCount(const ordered_json& object, const char* name) {
 bool memberFlag(const ordered_json& object, const char* name) {
   const auto member = object.find(name);
   return member != object.end() && member->is_boolean() && member->get<bool>();
+}
+
+const ordered_json& memberObject(const ordered_json& object, const char* name) {
+  static const ordered_json kNone;
+  const auto member = object.find(name);
+  return member != object.end() && member->is_object() ? *member : kNone;
+}
+
+std::string whyText(const ordered_json& object) {
+  const ordered_json& why = memberObject(object, "why");
+  return why.is_null() ? "" : memberText(why, "text");
 }
 
 std::string memberAge(const ordered_json& object, const char* name) {

@@ -28,6 +28,8 @@ class AdminSession {
 
   // The answer's JSON; nothing after a failure.
   std::optional<nlohmann::ordered_json> get(const std::string& path);
+  // The same, but an answer of 404 is no failure and not told: `missing` says so.
+  std::optional<nlohmann::ordered_json> find(const std::string& path, bool& missing);
   std::optional<nlohmann::ordered_json> post(const std::string& path,
                                              const nlohmann::ordered_json& body);
   // The answer's bytes.
@@ -52,6 +54,10 @@ std::string memberText(const nlohmann::ordered_json& object, const char* name);
 // 0 and false where it is something else or missing: the answer may come from anyone.
 uint64_t memberCount(const nlohmann::ordered_json& object, const char* name);
 bool memberFlag(const nlohmann::ordered_json& object, const char* name);
+// Member `name` if it is an object; null otherwise.
+const nlohmann::ordered_json& memberObject(const nlohmann::ordered_json& object, const char* name);
+// The text of an object's `why`.
+std::string whyText(const nlohmann::ordered_json& object);
 // How long ago, or until, a member's time is, as "3m12s".
 std::string memberAge(const nlohmann::ordered_json& object, const char* name);
 std::string memberUntil(const nlohmann::ordered_json& object, const char* name);

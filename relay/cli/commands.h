@@ -10,7 +10,8 @@ namespace sluice::relay {
 
 void addServeCommand(CLI::App& app, CliContext& context);  // serve
 void addCheckCommand(CLI::App& app, CliContext& context);  // check
-// queue, message, retry, hold, release, bounce, discard, suspend, resume, status, reload
+// queue, message, retry, hold, release, bounce, discard, suspend, resume, track, explain, status,
+// reload
 void addQueueCommands(CLI::App& app, CliContext& context);
 void addSpoolCommand(CLI::App& app, CliContext& context);     // spool check, spool export
 void addPasswdCommand(CLI::App& app, CliContext& context);    // passwd

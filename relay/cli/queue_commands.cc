@@ -40,7 +40,7 @@ void printQueues(const CliContext& context, const ordered_json& items) {
                memberText(*queue, "active"), memberText(*queue, "deferred"),
                memberText(*queue, "held"), memberAge(*queue, "oldest"),
                memberText(*queue, "connections"), memberUntil(*queue, "next_attempt"),
-               reply.empty() ? memberText(*queue, "why") : reply});
+               reply.empty() ? whyText(*queue) : reply});
   }
   table.print(context.out, isTerminal(context.out));
 }
@@ -105,6 +105,8 @@ void addQueueCommands(CLI::App& app, CliContext& context) {
   addActionCommands(app, context);
   addSwitchCommand(app, context, "suspend", "Stop delivery to one destination");
   addSwitchCommand(app, context, "resume", "Start delivery to a suspended destination again");
+  addTrackCommand(app, context);
+  addExplainCommand(app, context);
   addStatusCommands(app, context);
 }
 

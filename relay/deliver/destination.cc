@@ -245,6 +245,7 @@ std::unique_ptr<Delivery> Destination::nextDelivery(ClientSession& session, size
     ready_keys_.push_back(std::move(key));
     const Duration wait = budget_->takeToken(context_.loop.now());
     if (wait > Duration{}) {
+      token_due_ = context_.loop.now() + std::chrono::duration_cast<SteadyTime::duration>(wait);
       token_.arm(context_.loop.deadlines(), wait);
       return nullptr;  // the Work goes back to where it was
     }
@@ -300,7 +301,9 @@ void Destination::settle(ClientSession& session, std::unique_ptr<Delivery> deliv
     const std::string& words = one.verdict.from_peer ? one.verdict.said : one.verdict.text;
     if (!words.empty()) last_reply_ = words;
   }
-  settler_.settle(delivery->releaseWork(), verdicts, place(&session));
+  AttemptPlace where = place(&session);
+  where.took = context_.loop.now() - delivery->started;
+  settler_.settle(delivery->releaseWork(), verdicts, where);
 }
 
 void Destination::onDone(ClientSession& session, std::unique_ptr<Delivery> delivery) {
@@ -380,7 +383,7 @@ void Destination::onEnd(ClientSession& session, const std::optional<Error>& fail
 }
 
 void Destination::restFor(Duration rest, const Error& why) {
-  ++failures_;
+  if (failures_++ == 0) rests_since_ = context_.loop.now();
   rest_reason_ = why.detail;
   last_reply_ = why.detail;
   rests_until_ = context_.loop.now() + std::chrono::duration_cast<SteadyTime::duration>(rest);
@@ -416,6 +419,35 @@ std::string Destination::stateName() const {
   if (sessions_.empty()) return claims_.share ? "limited" : "idle";
   if (sessions_.size() == connecting_) return "connecting";
   return idle_.size() == sessions_.size() ? "idle" : "delivering";
+}
+
+Destination::Hold Destination::hold() const {
+  using What = Hold::What;
+  Hold hold;
+  if (resting()) {
+    hold.what = What::Rests;
+    hold.since = rests_since_;
+    hold.until = rests_until_;
+    return hold;
+  }
+  if (ready_keys_.empty()) return hold;
+  if (token_.armed()) {
+    hold.what = What::Rate;
+    hold.until = token_due_;
+    return hold;
+  }
+  const int most = hops_->limits.max_connections;
+  const auto window = static_cast<int>(window_);
+  hold.in_use = budget_->leased();
+  hold.by_hosts = hold.in_use < most && static_cast<int>(sessions_.size()) >= window;
+  hold.allowed = hold.by_hosts ? window : most;
+  if (waiting_for_lease_ || hold.in_use >= most || hold.by_hosts) {
+    hold.what = What::Connections;
+  } else {
+    hold.what =
+        !sessions_.empty() && sessions_.size() == connecting_ ? What::Connecting : What::Turn;
+  }
+  return hold;
 }
 
 }  // namespace sluice::relay

@@ -65,6 +65,17 @@ class Destination final : private ClientSession::Owner {
   // Keys whose work has ended or gone elsewhere meanwhile.
   void forgetEmpty();
   std::string stateName() const;
+  // Why what is ready for it is not on its way; by steady times.
+  struct Hold {
+    enum class What : uint8_t { Nothing, Rests, Connecting, Connections, Rate, Turn };
+    What what = What::Nothing;
+    std::optional<SteadyTime> since;
+    std::optional<SteadyTime> until;
+    int in_use = 0;         // of Connections: over all shards
+    int allowed = 0;        // as configured, or as many as the hosts bear at the moment
+    bool by_hosts = false;  // then
+  };
+  Hold hold() const;
   AttemptPlace place(const ClientSession* session) const;
 
  private:
@@ -125,6 +136,8 @@ class Destination final : private ClientSession::Owner {
   std::string last_reply_;
   std::string rest_reason_;
   SteadyTime rests_until_{};
+  SteadyTime rests_since_{};
+  SteadyTime token_due_{};
   net::Deadline rest_;
   net::Deadline patience_;  // for busy connections to come to what waits
   net::Deadline top_up_;    // looks whether what is under way waits for a far answer

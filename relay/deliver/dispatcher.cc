@@ -169,6 +169,7 @@ Duration Dispatcher::restTime(unsigned failures, const DeliveryLimits& limits) c
 }
 
 void Dispatcher::restKey(KeyRecord& record, Duration rest, const Error& why) {
+  if (record.why.empty()) record.rests_since = context_.loop.now();
   record.why = why.detail;
   record.rests_until = context_.loop.now() + std::chrono::duration_cast<SteadyTime::duration>(rest);
   record.rest.onDue([this, key = record.key] {

@@ -64,6 +64,7 @@ class Dispatcher final : public queue::QueueListener,
     unsigned failures = 0;      // of the look-up, in a row
     std::string why;            // it waits
     SteadyTime rests_until{};
+    SteadyTime rests_since{};  // the first of its failures
     net::Deadline rest;
   };
 
@@ -95,6 +96,9 @@ class Dispatcher final : public queue::QueueListener,
   bool matches(const std::string& name, const queue::QueueKey& key,
                const Destination* destination) const;
   std::string nameFor(const queue::QueueKey& key) const;
+  Why whyOf(const KeyRecord& record, const DestinationStatus& status) const;
+  Why whyHeld(const Destination& destination, const DestinationStatus& status) const;
+  WallTime wallAt(SteadyTime when) const;
   Duration restTime(unsigned failures, const DeliveryLimits& limits) const;
   void dropIfUnused(const queue::QueueKey& key);
   void finishDrain();

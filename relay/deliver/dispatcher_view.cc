@@ -1,5 +1,7 @@
 // The dispatcher as an administrator sees it: why each key waits, and suspending, resuming,
 // retrying and ending by hand.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -86,16 +88,11 @@ DestinationStatus Dispatcher::destinationOf(const queue::QueueKey& key) const {
   if (routes) status.connector = routes->best().name;
   const auto found = keys_.find(key);
   const KeyRecord* record = found == keys_.end() ? nullptr : found->second.get();
-  const SteadyTime now = context_.loop.now();
-  const auto at = [&](SteadyTime when) {
-    return context_.loop.wallNow() +
-           std::chrono::duration_cast<std::chrono::microseconds>(when - now);
-  };
   if (record && record->looking_up) status.state = "resolving";
   if (record && record->rest.armed()) {
     status.state = "resting";
-    status.why = status.last_reply = record->why;
-    status.next_attempt = at(record->rests_until);
+    status.last_reply = record->why;
+    status.next_attempt = wallAt(record->rests_until);
   }
   const Destination* destination = record ? record->destination : nullptr;
   if (destination) {
@@ -106,20 +103,107 @@ DestinationStatus Dispatcher::destinationOf(const queue::QueueKey& key) const {
     status.rate = formatRate(destination->hops().limits.rate);
     status.connections = static_cast<uint32_t>(destination->connections());
     status.last_reply = destination->lastReply();
-    if (destination->resting()) {
-      status.why = destination->restReason();
-      status.next_attempt = at(destination->restsUntil());
-    }
-    if (status.state == "limited") status.why = "the destination's rate or connection limit";
+    if (destination->resting()) status.next_attempt = wallAt(destination->restsUntil());
   }
+  if (record) status.why = whyOf(*record, status);
   const auto counted = context_.results.find(status.destination);
   if (counted != context_.results.end()) status.results = counted->second;
-  if (!routes && status.why.empty()) status.why = "no send connector matches";
+  if (!routes) {
+    status.why.cause = "no_route";
+    status.why.text = fmt::format(
+        "No send connector takes mail for {}: none of the address_spaces of the [[send]] sections "
+        "holds it.",
+        status.destination);
+    status.why.command = "sluice reload";
+  }
   if (isSuspended(key, destination)) {
     status.state = "suspended";
-    status.why = "suspended by an administrator";
+    status.why = suspendedByHand(status.destination);
   }
   return status;
+}
+
+WallTime Dispatcher::wallAt(SteadyTime when) const {
+  return context_.loop.wallNow() +
+         std::chrono::duration_cast<std::chrono::microseconds>(when - context_.loop.now());
+}
+
+Why Dispatcher::whyOf(const KeyRecord& record, const DestinationStatus& status) const {
+  Why why;
+  if (record.looking_up) {
+    why.cause = "resolving";
+    why.text = fmt::format("The hosts of {} are being looked up in the DNS.", status.destination);
+  } else if (record.rest.armed()) {
+    why.cause = "dns";
+    why.text = fmt::format(
+        "The DNS does not say where mail for {} goes: {}. All its mail waits, and it is asked "
+        "again "
+        "by itself.",
+        status.destination, record.why);
+    why.since = wallAt(record.rests_since);
+    why.until = wallAt(record.rests_until);
+    why.command = "sluice retry --destination " + status.destination;
+  } else if (record.destination) {
+    why = whyHeld(*record.destination, status);
+  }
+  return why;
+}
+
+Why Dispatcher::whyHeld(const Destination& destination, const DestinationStatus& status) const {
+  using What = Destination::Hold::What;
+  const Destination::Hold hold = destination.hold();
+  const std::string& name = status.destination;
+  const DeliveryLimits& limits = destination.hops().limits;
+  Why why;
+  if (hold.since) why.since = wallAt(*hold.since);
+  if (hold.until) why.until = wallAt(*hold.until);
+  switch (hold.what) {
+    case What::Nothing:
+      break;
+    case What::Rests:
+      why.cause = "hosts_rest";
+      why.text = fmt::format(
+          "No host of {} takes mail at the moment: {}. All its mail waits, and one is tried again "
+          "by itself.",
+          name, destination.restReason());
+      why.command = "sluice retry --destination " + name;
+      break;
+    case What::Connecting:
+      why.cause = "connecting";
+      why.text = fmt::format("Connections to {} are being opened.", name);
+      break;
+    case What::Connections:
+      why.cause = "connections";
+      if (hold.by_hosts) {
+        why.text = fmt::format(
+            "{} connections to {} are busy. That is what its hosts bear for now: they push back, "
+            "or "
+            "have not been tried with more. Each success adds one, up to max_connections = {}.",
+            status.connections, name, limits.max_connections);
+      } else {
+        why.text = fmt::format(
+            "All {} connections that may be open to {} are busy (max_connections of connector {} "
+            "or "
+            "of a [[destination]]).",
+            limits.max_connections, name, status.connector);
+        why.command = "sluice reload";
+      }
+      break;
+    case What::Rate:
+      why.cause = "rate";
+      why.text = fmt::format(
+          "The rate for {} is used up for the moment: at most {} (rate of connector {} or of a "
+          "[[destination]]).",
+          name, formatRate(limits.rate), status.connector);
+      why.command = "sluice reload";
+      break;
+    case What::Turn:
+      why.cause = "turn";
+      why.text = fmt::format("Ready, and waits for its turn on {} connections to {}.",
+                             status.connections, name);
+      break;
+  }
+  return why;
 }
 
 std::vector<DestinationStatus> Dispatcher::destinations() const {

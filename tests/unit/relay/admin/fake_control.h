@@ -77,12 +77,14 @@ class FakeControl final : public Control {
     if (destination != "example.net") return fail(Errc::NotFound, "no such destination");
     return queue::ActionResult{.matched = 5, .changed = 5};
   }
+  const queue::Tracking* tracking() override { return fake_tracking; }
   Result<void> reload() override {
     ++reloads;
     if (error) return tl::unexpected<Error>(*error);
     return {};
   }
 
+  const queue::Tracking* fake_tracking = nullptr;
   // One message from the null reverse-path to two recipients.
   void addMessage(uint8_t number) {
     auto envelope = std::make_shared<queue::Envelope>();

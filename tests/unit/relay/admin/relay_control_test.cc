@@ -53,7 +53,7 @@ class RelayControlTest : public ::testing::Test {
     views_[shard].known.push_back({.destination = key,
                                    .keys = {key},
                                    .state = "resting",
-                                   .why = "connection refused",
+                                   .why = {.cause = "hosts_rest", .text = "connection refused"},
                                    .next_attempt = WallTime(2'000'000'000s)});
   }
   static std::vector<std::string> idsOf(const MessageListing& listing) {

@@ -71,7 +71,8 @@ TEST(Survey, NextAttemptIsTheEarliestDue) {
 
 TEST(Survey, ARecipientOfARestingDestinationShowsItsReason) {
   DestinationStatus resting = destination("a.test", {"a.test"}, "resting");
-  resting.why = "mx.a.test refuses connections";
+  resting.why.cause = "hosts_rest";
+  resting.why.text = "mx.a.test refuses connections";
   resting.next_attempt = at(99);
   queue::RecipientStatus status;
   status.state = queue::RecipientState::Ready;

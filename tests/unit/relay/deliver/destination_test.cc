@@ -92,7 +92,7 @@ TEST_F(Destinations, RestsWhenItsHostRefusesAndComesBackByItself) {
   ASSERT_TRUE(until([&] { return stateOf("=out") == "resting"; }));
   EXPECT_EQ(queue.deferred.size(), 1u);  // it bears the reason; the others wait
   EXPECT_EQ(queue.readyGroups("=out"), 2u);
-  EXPECT_NE(dispatcher->destinationOf("=out").why.find("127.0.9.1"), std::string::npos);
+  EXPECT_NE(dispatcher->destinationOf("=out").why.text.find("127.0.9.1"), std::string::npos);
   host.listen();
   ASSERT_TRUE(until([&] { return queue.ended == 2; }));
 }

@@ -81,9 +81,9 @@ Result<void> QueueImpl::open() {
   if (dropped > 0)
     context_.tell({StoreEvent::What::RecoveryDropped, "",
                    std::to_string(dropped) + " bytes at the torn end of the log were cut off"});
-  context_.committer = std::make_unique<Committer>(*context_.store, *context_.refusals, loops_,
-                                                   *context_.metrics, context_.options.on_event,
-                                                   *context_.options.clock);
+  context_.committer =
+      std::make_unique<Committer>(*context_.store, *context_.refusals, loops_, *context_.metrics,
+                                  context_.options.on_event, *context_.options.clock);
   if (context_.options.tracking.enabled)
     tracking_ = std::make_unique<TrackingImpl>(*context_.store, context_.options);
   watch_ = std::make_unique<DiskWatch>(context_);

@@ -20,13 +20,19 @@ struct Recorder : ContentSink {
     EXPECT_EQ(header_end, std::string::npos);
     header_end = content.size();
   }
+  void onMessageId(std::string_view value) override {
+    EXPECT_EQ(header_end, std::string::npos);
+    message_ids.emplace_back(value);
+  }
   std::string content;
+  std::vector<std::string> message_ids;
   size_t header_end = std::string::npos;
   size_t pieces = 0;
 };
 
 struct Outcome {
   std::string content;
+  std::vector<std::string> message_ids;
   size_t header_end = 0;
   ContentFindings findings;
   bool ended = false;
@@ -51,6 +57,7 @@ Outcome read(const std::string& input, const std::vector<size_t>& cuts = {},
   }
   if (form == ContentForm::Chunked) reader.finishChunks();
   outcome.content = sink.content;
+  outcome.message_ids = sink.message_ids;
   outcome.header_end = sink.header_end;
   outcome.findings = reader.findings();
   return outcome;
@@ -362,6 +369,25 @@ TEST(Content, LeavesLongLinesAlone) {
         "Subject: " + std::string(length, 's') + "\r\n\r\n" + std::string(length, 'b') + "\r\n";
     EXPECT_EQ(read(message + ".\r\n").content, message);
   }
+}
+
+// RFC 5322 section 2.2.3: a field may be folded right behind its colon.
+TEST(Content, TellsItsFirstMessageIdInAnySegmentation) {
+  using Ids = std::vector<std::string>;
+  const std::pair<std::string, Ids> cases[] = {
+      {"Message-ID: <a@b>\r\n\r\nx\r\n.\r\n", {"<a@b>"}},
+      {"From: x\r\nmessage-id :\t<a@b> \r\nMessage-ID: <c@d>\r\n\r\n.\r\n", {"<a@b>"}},
+      {"Message-ID:\r\n  <a@b>\r\n\r\n.\r\n", {"<a@b>"}},
+      {"Message-ID:\r\nFrom: x\r\n\r\n.\r\n", {}},
+      {"Message-ID:\r\n\r\n <a@b>\r\n.\r\n", {}},
+      {"From: x\r\n\r\nMessage-ID: <a@b>\r\n.\r\n", {}},
+  };
+  for (const auto& [input, ids] : cases) {
+    EXPECT_EQ(read(input).message_ids, ids) << input;
+    EXPECT_EQ(read(input, everyByte(input.size())).message_ids, ids) << input;
+  }
+  const std::string endless = "Message-ID: <" + std::string(5000, 'x') + ">\r\n\r\n.\r\n";
+  EXPECT_EQ(read(endless, everyByte(endless.size())).message_ids.size(), 1u);
 }
 
 TEST(Content, ComesInFewPieces) {

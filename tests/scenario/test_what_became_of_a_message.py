@@ -207,7 +207,7 @@ def test_a_hundred_thousand_messages_are_kept_within_a_size(start_relay, tmp_pat
 @pytest.mark.long_form
 @pytest.mark.timeout(1800)
 def test_a_hundred_thousand_messages_leave_when_their_time_is_over(start_relay, tmp_path):
-    relay, kept = keeps_its_bounds(start_relay, tmp_path, 100_000, "2GiB", keep="4m")
+    relay, kept = keeps_its_bounds(start_relay, tmp_path, 100_000, "2GiB", keep="2m")
     assert kept > 0
     relay.restart(timeout=60)
     wait_until(lambda: relay.metric("sluice_tracking_bytes") == 0, 400, "all to be dropped", every=1)

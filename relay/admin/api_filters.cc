@@ -164,6 +164,12 @@ Result<std::vector<MessageId>> readIds(const json& value) {
   return ids;
 }
 
+// Seconds, bytes, attempts.
+bool mayBeNumber(std::string_view name) {
+  return name == "older_than" || name == "younger_than" || name == "larger_than" ||
+         name == "smaller_than" || name == "attempts";
+}
+
 Result<void> readMember(const std::string& name, const json& value, ActionRequest& request) {
   if (name == "ids") {
     ASSIGN_OR_RETURN(request.filter.ids, readIds(value));
@@ -192,11 +198,10 @@ Result<void> readMember(const std::string& name, const json& value, ActionReques
     (name == "by" ? request.by : request.connector) = value.get<std::string>();
     return {};
   }
-  if (!value.is_string() && !value.is_number_unsigned()) {
-    return fail(Errc::InvalidArgument, name + ": a string");
-  }
+  const bool number = value.is_number_unsigned() && mayBeNumber(name);
+  if (!value.is_string() && !number) return fail(Errc::InvalidArgument, name + ": a string");
   const std::string text =
-      value.is_number_unsigned() ? std::to_string(value.get<uint64_t>()) : value.get<std::string>();
+      number ? std::to_string(value.get<uint64_t>()) : value.get<std::string>();
   ASSIGN_OR_RETURN(const bool known, readFilter(name, text, request.filter));
   if (!known) return fail(Errc::InvalidArgument, "no such filter: " + name);
   return {};

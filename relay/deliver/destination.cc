@@ -441,7 +441,7 @@ Destination::Hold Destination::hold() const {
   hold.in_use = budget_->leased();
   hold.by_hosts = hold.in_use < most && static_cast<int>(sessions_.size()) >= window;
   hold.allowed = hold.by_hosts ? window : most;
-  if (waiting_for_lease_ || hold.in_use >= most || hold.by_hosts) {
+  if (claims_.share || claims_.beyond_share || hold.in_use >= most || hold.by_hosts) {
     hold.what = What::Connections;
   } else {
     hold.what =

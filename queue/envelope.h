@@ -34,6 +34,10 @@ struct Envelope {
   bool smtputf8 = false;
   Ret ret = Ret::Unset;
   std::string envid;  // still xtext-encoded
+  // RFC 8689: to be sent under verified TLS only, to hosts that pass the demand on (REQUIRETLS); or
+  // rather in clear than not at all (TLS-Required: No). Never both.
+  bool require_tls = false;
+  bool tls_optional = false;
   std::vector<Recipient> recipients;
 
   // Where it came from, for the log and the administrator.

@@ -123,9 +123,10 @@ Notify notifyOf(uint8_t bits) {
 }
 
 void appendEnvelope(std::string& out, const Envelope& envelope) {
-  out.push_back(static_cast<char>(static_cast<uint8_t>(envelope.body) |
-                                  (envelope.smtputf8 ? 2 : 0) |
-                                  (static_cast<uint8_t>(envelope.ret) << 2)));
+  out.push_back(
+      static_cast<char>(static_cast<uint8_t>(envelope.body) | (envelope.smtputf8 ? 2 : 0) |
+                        (static_cast<uint8_t>(envelope.ret) << 2) |
+                        (envelope.require_tls ? 16 : 0) | (envelope.tls_optional ? 32 : 0)));
   appendString(out, envelope.reverse_path);
   appendString(out, envelope.envid);
   appendString(out, envelope.receive_connector);
@@ -142,10 +143,12 @@ void appendEnvelope(std::string& out, const Envelope& envelope) {
 
 bool readEnvelope(RecordReader& in, Envelope& envelope) {
   const uint8_t flags = in.byte();
-  if (flags > 0b1011) return false;  // Ret has three values
+  if (flags > 0b101111 || (flags & 0b1100) == 0b1100) return false;  // Ret has three values
   envelope.body = static_cast<BodyType>(flags & 1);
   envelope.smtputf8 = (flags & 2) != 0;
-  envelope.ret = static_cast<Ret>(flags >> 2);
+  envelope.ret = static_cast<Ret>(flags >> 2 & 3);
+  envelope.require_tls = (flags & 16) != 0;
+  envelope.tls_optional = (flags & 32) != 0;
   envelope.reverse_path = in.string();
   envelope.envid = in.string();
   envelope.receive_connector = in.string();

@@ -346,6 +346,7 @@ void ClientProtocol::sendMail(ClientTransaction& transaction) {
   if (offer_.size) fmt::format_to(out, " SIZE={}", transaction.content->size());
   if (offer_.eight_bit_mime && transaction.eight_bit) line_ += " BODY=8BITMIME";
   if (offer_.smtputf8 && transaction.smtputf8) line_ += " SMTPUTF8";
+  if (offer_.require_tls && tls_ && transaction.require_tls) line_ += " REQUIRETLS";
   if (offer_.dsn && !transaction.ret.empty()) fmt::format_to(out, " RET={}", transaction.ret);
   if (offer_.dsn && !transaction.envid.empty()) fmt::format_to(out, " ENVID={}", transaction.envid);
   line_ += "\r\n";

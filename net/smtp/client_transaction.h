@@ -45,8 +45,9 @@ struct ClientTransaction {
   std::string_view reverse_path;  // empty: <>
   bool eight_bit = false;
   bool smtputf8 = false;
-  std::string_view ret;    // "FULL", "HDRS" or empty
-  std::string_view envid;  // xtext or empty
+  bool require_tls = false;  // RFC 8689; said to a server that offers it
+  std::string_view ret;      // "FULL", "HDRS" or empty
+  std::string_view envid;    // xtext or empty
   std::vector<ClientRecipient> recipients;
   ContentSource* content = nullptr;
 

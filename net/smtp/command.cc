@@ -143,6 +143,12 @@ Checked readSmtpUtf8(const Parameter& parameter, MailCommand& mail) {
   return {};
 }
 
+Checked readRequireTls(const Parameter& parameter, MailCommand& mail) {
+  if (parameter.has_value) return badParameter("REQUIRETLS takes no value");
+  mail.require_tls = true;
+  return {};
+}
+
 Checked readRet(const Parameter& parameter, MailCommand& mail) {
   if (equalsIgnoringCase(parameter.value, "FULL")) {
     mail.ret = Ret::Full;
@@ -169,9 +175,13 @@ Checked readMailAuth(const Parameter& parameter, MailCommand& mail) {
 }
 
 constexpr std::array kMailParameters{
-    MailParameter{"SIZE", readSize},         MailParameter{"BODY", readBody},
-    MailParameter{"SMTPUTF8", readSmtpUtf8}, MailParameter{"RET", readRet},
-    MailParameter{"ENVID", readEnvid},       MailParameter{"AUTH", readMailAuth},
+    MailParameter{"SIZE", readSize},
+    MailParameter{"BODY", readBody},
+    MailParameter{"SMTPUTF8", readSmtpUtf8},
+    MailParameter{"RET", readRet},
+    MailParameter{"ENVID", readEnvid},
+    MailParameter{"AUTH", readMailAuth},
+    MailParameter{"REQUIRETLS", readRequireTls},
 };
 
 struct RcptParameter {
@@ -304,7 +314,8 @@ Verb verbOf(std::string_view line, std::string_view& argument) {
 
 size_t maxLineBytes(Verb verb) {
   switch (verb) {
-    case Verb::Mail:  // SIZE 26, BODY 17, SMTPUTF8 10, RET and ENVID 120, AUTH 500; room for UTF-8
+    case Verb::Mail:  // SIZE 26, BODY 17, SMTPUTF8 10, RET and ENVID 120, AUTH 500, REQUIRETLS 11;
+                      // room for UTF-8
     case Verb::Rcpt:  // NOTIFY 28, ORCPT 507; room for UTF-8
       return 2048;
     case Verb::Auth:

@@ -3,7 +3,8 @@
 //
 // No I/O. Everything parsed views the line and is valid as long as it is. Verbs and keywords are
 // compared as ASCII without case, whatever the locale. Forms: RFC 5321 section 4.1; SIZE RFC 1870,
-// BODY RFC 6152, SMTPUTF8 RFC 6531, BDAT RFC 3030, RET ENVID NOTIFY ORCPT RFC 3461, AUTH RFC 4954.
+// BODY RFC 6152, SMTPUTF8 RFC 6531, BDAT RFC 3030, RET ENVID NOTIFY ORCPT RFC 3461, AUTH RFC 4954,
+// REQUIRETLS RFC 8689.
 #pragma once
 
 #include <cstdint>
@@ -60,6 +61,7 @@ struct MailCommand {
   std::optional<uint64_t> size;
   std::optional<Body> body;
   bool smtputf8 = false;
+  bool require_tls = false;
   Ret ret = Ret::Unset;
   std::string_view envid;                // still xtext; empty if none
   std::optional<std::string_view> auth;  // still xtext

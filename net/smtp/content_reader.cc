@@ -39,6 +39,15 @@ bool isField(std::string_view line, std::string_view name) {
   return line.starts_with(':');
 }
 
+// RFC 8689 section 3. Only the beginning of a line that came in pieces is there, which is enough.
+bool saysTlsOptional(std::string_view line) {
+  if (!isField(line, "tls-required")) return false;
+  std::string_view value = line.substr(line.find(':') + 1);
+  constexpr std::string_view kBlanks = " \t\r\n";
+  value.remove_prefix(std::min(value.find_first_not_of(kBlanks), value.size()));
+  return equalsIgnoringCase(value.substr(0, value.find_last_not_of(kBlanks) + 1), "no");
+}
+
 }  // namespace
 
 bool ContentReader::feed(std::string_view& input) {
@@ -226,6 +235,9 @@ void ContentReader::judgeLine(std::string_view line) {
       if (!isField(line, "message-id")) return;
       if (!findings_.has_message_id) noteMessageId(line.substr(line.find(':') + 1));
       findings_.has_message_id = true;
+      return;
+    case 't':
+      if (saysTlsOptional(line)) findings_.tls_optional = true;
       return;
     default:
       return;

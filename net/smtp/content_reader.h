@@ -19,6 +19,7 @@ struct ContentFindings {
   unsigned received = 0;       // Received fields in the header section (RFC 5321 section 6.3)
   bool has_date = false;
   bool has_message_id = false;
+  bool tls_optional = false;      // "TLS-Required: No" (RFC 8689 section 3)
   bool starts_with_body = false;  // the first line is neither empty nor a header field
   bool eight_bit = false;
   bool eight_bit_header = false;  // in the header section

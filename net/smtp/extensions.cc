@@ -8,6 +8,7 @@ void appendEhloReply(std::string& out, std::string_view hostname, const OfferedE
   if (offer.max_message_bytes > 0) out.append(" ").append(std::to_string(offer.max_message_bytes));
   out.append("\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250-DSN\r\n250-CHUNKING\r\n");
   if (offer.starttls) out.append("250-STARTTLS\r\n");
+  if (offer.require_tls) out.append("250-REQUIRETLS\r\n");
   if (!offer.auth_mechanisms.empty()) {
     out.append("250-AUTH ").append(offer.auth_mechanisms).append("\r\n");
   }

@@ -11,6 +11,7 @@ namespace sluice::smtp {
 struct OfferedExtensions {
   uint64_t max_message_bytes = 0;    // SIZE (RFC 1870); 0 is no fixed limit
   bool starttls = false;             // RFC 3207: not any more once TLS is on
+  bool require_tls = false;          // RFC 8689: under TLS only
   std::string_view auth_mechanisms;  // "PLAIN LOGIN" (RFC 4954); empty: no AUTH
   bool xclient = false;              // as Postfix has it
 };

@@ -43,6 +43,7 @@ void readKeyword(std::string_view line, ServerOffer& offer) {
   if (is("DSN")) offer.dsn = true;
   if (is("CHUNKING")) offer.chunking = true;
   if (is("STARTTLS")) offer.starttls = true;
+  if (is("REQUIRETLS")) offer.require_tls = true;
   if (is("LIMITS")) readLimits(line, offer);
   if (is("SIZE")) {
     offer.size = true;

@@ -20,6 +20,7 @@ struct ServerOffer {
   bool dsn = false;
   bool chunking = false;
   bool starttls = false;
+  bool require_tls = false;  // RFC 8689
   bool size = false;
   std::optional<uint64_t> max_size;  // RFC 1870: none, or 0, is no fixed limit
   std::optional<uint32_t> rcpt_max;  // RFC 9422 LIMITS

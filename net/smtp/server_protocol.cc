@@ -284,6 +284,7 @@ void ServerProtocol::doHello(std::string_view argument, bool extended) {
     }
   }
   offer.auth_mechanisms = mechanisms;
+  offer.require_tls = tls_;
   offer.xclient = xclient_;
   appendEhloReply(output_, settings_.hostname, offer);
 }
@@ -309,6 +310,9 @@ void ServerProtocol::doMail(std::string_view argument) {
   }
   if (settings_.max_message_bytes > 0 && mail->size.value_or(0) > settings_.max_message_bytes) {
     return refuse(Verb::Mail, argument, {552, {5, 3, 4}, "Message too large"});
+  }
+  if (mail->require_tls && !tls_) {  // RFC 8689 section 2: it is offered under TLS only
+    return refuse(Verb::Mail, argument, {530, {5, 7, 10}, "REQUIRETLS needs TLS"});
   }
   smtputf8_ = mail->smtputf8;
   ask(Expect::Mail);

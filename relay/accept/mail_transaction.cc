@@ -2,6 +2,7 @@
 #include "relay/accept/mail_transaction.h"
 
 #include "net/smtp/path.h"
+#include "relay/route/tls_wish.h"
 
 namespace sluice::relay {
 namespace {
@@ -27,6 +28,7 @@ MailTransaction::MailTransaction(const smtp::MailCommand& mail)
   envelope_.reverse_path = mail.reverse_path.mailbox;
   if (mail.body == smtp::Body::EightBitMime) envelope_.body = queue::BodyType::EightBitMime;
   envelope_.smtputf8 = mail.smtputf8;
+  envelope_.require_tls = mail.require_tls;
   envelope_.ret = retOf(mail.ret);
   envelope_.envid = mail.envid;
 }
@@ -64,6 +66,14 @@ void MailTransaction::putIntoGroup(queue::QueueKey key) {
   }
   group_of_key_[key] = groups_.size();
   groups_.push_back({std::move(key), {recipient}});
+}
+
+std::vector<queue::Group> MailTransaction::takeGroups() {
+  const TlsWish wish = wishOf(envelope_);
+  if (wish != TlsWish::None) {
+    for (queue::Group& group : groups_) group.key = withWish(group.key, wish);
+  }
+  return std::move(groups_);
 }
 
 std::string_view MailTransaction::onlyRecipient() const {

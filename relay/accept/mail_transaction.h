@@ -38,7 +38,8 @@ class MailTransaction {
   std::string senderText() const;
   // All forward-paths for a log line, as far as they fit into one.
   std::string recipientsText() const;
-  std::vector<queue::Group> takeGroups() { return std::move(groups_); }
+  // Under the keys that the envelope, as it is now, asks for.
+  std::vector<queue::Group> takeGroups();
 
   std::unique_ptr<queue::Incoming> incoming;  // while content comes
   std::string message_id;                     // of the content, for tracking

@@ -419,6 +419,7 @@ void ServerSession::commit(uint64_t ticket, std::unique_ptr<MailTransaction> tra
   if (envelope.smtputf8 && !findings.eight_bit_header && hasAsciiPaths(envelope)) {
     envelope.smtputf8 = false;
   }
+  envelope.tls_optional = findings.tls_optional && !envelope.require_tls;  // RFC 8689 section 4.1
   envelope.receive_connector = settings_->connector.name;
   envelope.client = clientText();
   envelope.received_at = context_.loop.wallNow();
@@ -437,8 +438,8 @@ void ServerSession::commit(uint64_t ticket, std::unique_ptr<MailTransaction> tra
   transaction->incoming->setOrigin({std::move(transaction->message_id), event.tls, event.user});
 
   ++commits_under_way_;
-  context_.queue.commit(std::move(transaction->incoming), std::move(envelope),
-                        transaction->takeGroups(),
+  std::vector<queue::Group> groups = transaction->takeGroups();
+  context_.queue.commit(std::move(transaction->incoming), std::move(envelope), std::move(groups),
                         [link = link_, ticket, event = std::move(event),
                          quota = std::move(transaction->quota)](Result<void> result) mutable {
                           if (quota && result) quota->spend();

@@ -74,6 +74,7 @@ std::string envelopeJson(const queue::SpoolMessage& message) {
       {"client", envelope.client},
       {"body", envelope.body == queue::BodyType::EightBitMime ? "8BITMIME" : "7BIT"},
       {"smtputf8", envelope.smtputf8},
+      {"requiretls", envelope.require_tls},
       {"ret", retText(envelope.ret)},
       {"envid", envelope.envid},
       {"content_whole", message.content_whole},

@@ -87,6 +87,8 @@ LoadedTls<net::TlsClientContext> loadClientTls(const SendConfig& connector, bool
     auto read = readCertificates(own ? connector.tls_ca_file : kSystemAuthorities);
     if (!read) return {nullptr, own ? "tls_ca_file" : "tls", read.error().detail};
     authorities = std::move(*read);
+  } else if (auto system = readCertificates(kSystemAuthorities)) {
+    authorities = std::move(*system);  // for messages that demand it (REQUIRETLS)
   }
   auto context = net::TlsClientContext::create(authorities);
   if (!context) return {nullptr, "tls_ca_file", context.error().detail};

@@ -27,7 +27,8 @@ struct LoadedTls {
 LoadedTls<const net::TlsServerContext> loadServerTls(const ReceiveConfig& connector,
                                                      std::shared_ptr<net::TicketKeys> tickets);
 
-// `verifies`: authorities are needed, the system's where the connector names none.
+// `verifies`: authorities are needed, the system's where the connector names none. Else the
+// system's are taken if they are there.
 LoadedTls<net::TlsClientContext> loadClientTls(const SendConfig& connector, bool verifies);
 
 // For HTTPS: the authorities of `path`, the system's if it is empty; `key` is who is to blame.

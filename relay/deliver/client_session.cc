@@ -26,6 +26,7 @@ int weight(Errc code) {
     case Errc::AddressRefused:
       return 0;
     case Errc::LoopsToUs:
+    case Errc::Unsupported:
       return 1;
     default:
       return 2;
@@ -175,7 +176,8 @@ void ClientSession::hostFailed(Error why) {
   // What the host lacks for one policy is no fault in the eyes of another.
   const bool of_policy = why.code == Errc::TlsFailed || why.code == Errc::TlsMissing;
   if (of_policy) onPolicyBroken(why);
-  if (why.code != Errc::LoopsToUs && !of_policy && !again_with_token_) {
+  if (why.code != Errc::LoopsToUs && why.code != Errc::Unsupported && !of_policy &&
+      !again_with_token_) {
     context_.health.failed(endpoint_, context_.loop.now(), hops_->limits.host_backoff,
                            context_.config->queue.retry_first);
   }
@@ -240,6 +242,11 @@ void ClientSession::onOpen(const smtp::ServerOffer& offer) {
     return;
   }
   context_.health.reached(endpoint_);
+  if (hops_->wish == TlsWish::Required && !offer.require_tls) {
+    break_ =
+        Error{Errc::Unsupported, who() + " does not offer REQUIRETLS, which the message demands"};
+    return;
+  }
   using Extension = HostQuirks::Extension;
   plain_ = context_.quirks.lacks(endpoint_, Extension::Pipelining, context_.loop.now());
   if (plain_) protocol_->avoidPipelining();

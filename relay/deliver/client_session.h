@@ -60,7 +60,8 @@ class ClientSession final : private net::Stream::Handler, private smtp::ClientPr
   bool waitsLong() const;
   const std::string& hostName() const { return host_.name; }
   const Endpoint& endpoint() const { return endpoint_; }
-  // "TLSv1.3", or empty; with the published policy that it kept, "TLSv1.3 dane".
+  // "TLSv1.3", or empty; with the published policy that it kept, "TLSv1.3 dane";
+  // " requiretls" where the messages demand that.
   std::string tlsText() const;
   bool passesDsn() const { return protocol_ && protocol_->offer().dsn; }
 

@@ -69,16 +69,24 @@ void ClientSession::onTlsa(Result<net::TlsaAnswer> answer) {
 }
 
 TlsDemand ClientSession::demandOf(const HopHost& host) const {
-  const PublishedTls published{
-      dane_, hops_->policy ? hops_->policy->mode : DomainTlsPolicy::Mode::None, host.covered};
-  return tlsDemand(hops_->limits.tls, hops_->connector->route, host.port, published);
+  const PublishedTls published{dane_,
+                               hops_->policy ? hops_->policy->mode : DomainTlsPolicy::Mode::None,
+                               host.covered, hops_->secure};
+  return tlsDemand(hops_->limits.tls, hops_->connector->route, host.port, published, hops_->wish);
 }
 
 bool ClientSession::mayUseHost() {
-  if (!demandOf(host_).excluded) return true;
-  noteFailure(
-      {Errc::TlsFailed, fmt::format("{}: not used, the MTA-STS policy of {} does not name it",
-                                    host_.name, hops_->domain)});
+  const TlsDemand demand = demandOf(host_);
+  if (!demand.excluded) return true;
+  if (hops_->wish == TlsWish::Required && demand.basis == TlsDemand::Basis::Configuration) {
+    noteFailure({Errc::Unsupported,
+                 host_.name + ": not used, the message demands TLS (REQUIRETLS) and neither DNSSEC "
+                              "nor an MTA-STS policy vouches for the host's name"});
+  } else {
+    noteFailure(
+        {Errc::TlsFailed, fmt::format("{}: not used, the MTA-STS policy of {} does not name it",
+                                      host_.name, hops_->domain)});
+  }
   return false;
 }
 
@@ -86,6 +94,7 @@ std::string ClientSession::tlsText() const {
   if (!tls_) return {};
   std::string text(tls_->version());
   if (const auto kept = toString(demand_.basis); !kept.empty()) text.append(" ").append(kept);
+  if (hops_->wish == TlsWish::Required) text.append(" requiretls");
   return text;
 }
 
@@ -151,6 +160,11 @@ void ClientSession::countPolicy(bool kept) {
 // `why` says which published policy made a demand of it.
 void ClientSession::onPolicyBroken(Error& why) {
   countPolicy(false);
+  if (hops_->wish == TlsWish::Required) {
+    why.code = Errc::Unsupported;  // for good: RFC 8689 section 4.2.1
+    why.detail += " (the message demands TLS: REQUIRETLS)";
+    return;
+  }
   switch (demand_.basis) {
     case TlsDemand::Basis::Configuration:
       return;

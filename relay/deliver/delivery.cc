@@ -23,6 +23,7 @@ Delivery::Delivery(std::unique_ptr<queue::Work> work, size_t max_recipients)
   reverse_path = envelope.reverse_path;
   eight_bit = envelope.body == queue::BodyType::EightBitMime;
   smtputf8 = envelope.smtputf8;
+  require_tls = envelope.require_tls;
   ret = envelope.ret == queue::Ret::Full      ? "FULL"
         : envelope.ret == queue::Ret::Headers ? "HDRS"
                                               : std::string_view();

@@ -24,7 +24,8 @@ bool permanent(Errc code) {
 std::string domainOfKey(const queue::QueueKey& key) {
   const auto redirected = parseRedirectedKey(key);
   if (redirected) return std::string(redirected->domain);
-  return key.starts_with('=') ? std::string() : key;
+  const std::string_view way = withoutWish(key);
+  return way.starts_with('=') ? std::string() : std::string(way);
 }
 
 std::string domainOfWork(const queue::Work& work) {
@@ -83,7 +84,7 @@ void Dispatcher::resolve(KeyRecord& record) {
   const SendConfig& connector = *routes->connectors[level];
   record.lookup = std::make_unique<HopLookup>(
       context_, connector, connector.route == Route::SmartHost ? std::string() : domainOfKey(key),
-      [this, key](Result<std::shared_ptr<const HopSet>> hops) {
+      wishOfKey(key), [this, key](Result<std::shared_ptr<const HopSet>> hops) {
         // On the next turn: the look-up may be on the stack, and is dropped by what follows.
         context_.loop.defer(
             [this, key, hops = std::move(hops)]() mutable { onHops(key, std::move(hops)); });
@@ -123,7 +124,7 @@ void Dispatcher::attach(KeyRecord& record, std::shared_ptr<const HopSet> hops) {
   Attached& attached = attached_[&destination];
   attached.keys.insert(key);
   const bool one_domain = attached.keys.size() == 1 && !isSmartHostKey(key);
-  destination.setName(destinationName(one_domain ? key : std::string(), hops->host_names));
+  destination.setName(destinationName(one_domain ? withoutWish(key) : "", hops->host_names));
   if (attached.keys.size() >= attached.prune_at) prune(destination, attached, key);
   if (destination.resting()) {
     record.why = destination.restReason();
@@ -246,11 +247,11 @@ bool Dispatcher::moveToNext(const queue::QueueKey& key, const SendConfig& failed
                                  [&](const SendConfig* one) { return one->name == failed.name; });
     if (at == routes->connectors.end() || at + 1 == routes->connectors.end()) return moved;
     const SendConfig& next = **(at + 1);
-    queue::QueueKey to = domain;
+    queue::QueueKey to = withWish(domain, wishOfKey(key));
     if (next.route == Route::SmartHost) {
-      to = "=" + next.name;
+      to = withWish("=" + next.name, wishOfKey(key));
     } else {
-      takeLevel(recordOf(domain), static_cast<size_t>(at + 1 - routes->connectors.begin()), failed);
+      takeLevel(recordOf(to), static_cast<size_t>(at + 1 - routes->connectors.begin()), failed);
     }
     settler_.moveTo(std::move(work), to);
     moved = true;
@@ -267,7 +268,7 @@ void Dispatcher::rerouteAll(const queue::QueueKey& key) {
       keys_.erase(key);
       return;
     }
-    const auto to = context_.router->queueKey(domainOfWork(*work));
+    const auto to = context_.router->queueKey(domainOfWork(*work), wishOf(work->envelope()));
     if (to && *to != key) {
       settler_.moveTo(std::move(work), *to);
       continue;

@@ -75,7 +75,9 @@ class Dispatcher final : public queue::QueueListener,
   };
   static constexpr size_t kFirstPrune = 1000;
 
-  static bool isSmartHostKey(const queue::QueueKey& key) { return key.starts_with('='); }
+  static bool isSmartHostKey(const queue::QueueKey& key) {
+    return withoutWish(key).starts_with('=');
+  }
   KeyRecord& recordOf(const queue::QueueKey& key);
   void resolve(KeyRecord& record);
   void onHops(const queue::QueueKey& key, Result<std::shared_ptr<const HopSet>> hops);

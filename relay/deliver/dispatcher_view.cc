@@ -28,10 +28,11 @@ bool Dispatcher::suspended(const Destination& destination, const queue::QueueKey
 }
 
 std::string Dispatcher::nameFor(const queue::QueueKey& key) const {
-  if (!isSmartHostKey(key)) return key;
-  const auto redirected = parseRedirectedKey(key);
-  const SendConfig* connector = context_.router->connector(
-      redirected ? redirected->connector : std::string_view(key).substr(1));
+  const std::string_view way = withoutWish(key);
+  if (!isSmartHostKey(key)) return std::string(way);
+  const auto redirected = parseRedirectedKey(way);
+  const SendConfig* connector =
+      context_.router->connector(redirected ? redirected->connector : way.substr(1));
   if (!connector) return key;
   if (connector->route == Route::Mx && redirected) {
     return std::string(redirected->domain) + " by " + connector->name;

@@ -31,6 +31,7 @@ std::string tlsMark(const HopSet& hops) {
   if (hops.limits.tls != hops.connector->limits.tls) {
     mark += fmt::format(" tls={}", static_cast<int>(hops.limits.tls));
   }
+  if (hops.wish == TlsWish::Required) mark += " requiretls";
   if (asksForDane(hops.limits.tls) && hops.secure) mark += " secure";
   if (!hops.policy) return mark;
   mark += hops.policy->mode == DomainTlsPolicy::Mode::Enforce ? " enforce" : " testing";
@@ -56,11 +57,12 @@ std::vector<HopHost> HopSet::order() const {
 }
 
 HopLookup::HopLookup(DeliveryContext& context, const SendConfig& connector, std::string domain,
-                     Done done)
+                     TlsWish wish, Done done)
     : context_(context),
       router_(context.router),
       connector_(connector),
       domain_(std::move(domain)),
+      wish_(wish),
       done_(std::move(done)) {}
 
 void HopLookup::start() {
@@ -118,6 +120,8 @@ void HopLookup::finish(std::shared_ptr<HopSet> hops) {
   hops->router = router_;
   hops->connector = &connector_;
   hops->limits = router_->limitsFor(connector_, domain_, hops->host_names);
+  hops->limits.tls = underWish(hops->limits.tls, wish_);
+  hops->wish = wish_;
   const bool may_have_policy = !hops->domain.empty() && asksForMtaSts(hops->limits.tls);
   if (!may_have_policy || context_.tls_policies == nullptr) return conclude(std::move(hops));
   const std::string domain = hops->domain;

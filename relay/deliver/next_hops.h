@@ -30,6 +30,7 @@ struct HopSet {
   std::string identity;                 // equal for the same hosts over the same connector, and TLS
   std::string domain;                   // that was looked up; empty for smart hosts
   bool secure = false;                  // validated (DNSSEC): no one but the domain named the hosts
+  TlsWish wish = TlsWish::None;         // of the messages that go there
   std::shared_ptr<const DomainTlsPolicy> policy;  // the domain's MTA-STS policy, if it is asked for
   SteadyTime valid_until = SteadyTime::max();
 
@@ -42,7 +43,8 @@ class HopLookup {
  public:
   using Done = UniqueFunction<void(Result<std::shared_ptr<const HopSet>>)>;
   // `domain` is empty for a smart-host connector's key. `done` may be called from start().
-  HopLookup(DeliveryContext& context, const SendConfig& connector, std::string domain, Done done);
+  HopLookup(DeliveryContext& context, const SendConfig& connector, std::string domain, TlsWish wish,
+            Done done);
   void start();
 
  private:
@@ -55,6 +57,7 @@ class HopLookup {
   std::shared_ptr<const Router> router_;
   const SendConfig& connector_;
   std::string domain_;
+  TlsWish wish_;
   Done done_;
   std::unique_ptr<net::Lookup> lookup_;
   std::unique_ptr<net::Lookup> policy_lookup_;

@@ -152,6 +152,8 @@ Verdict judgeUnreachable(const Error& why) {
       return bounced("5.4.6");
     case Errc::AddressRefused:
       return bounced("5.4.4");
+    case Errc::Unsupported:
+      return bounced("5.7.30");  // RFC 8689 section 4.2.1: no host can do what the message demands
     case Errc::DnsFailed:
       return deferred("4.4.3");
     case Errc::Timeout:
@@ -177,7 +179,6 @@ Verdict judgeUnreachable(const Error& why) {
     case Errc::Io:
     case Errc::NoSpace:
     case Errc::Corrupt:
-    case Errc::Unsupported:
     case Errc::Busy:
       return deferred("4.3.0");
   }

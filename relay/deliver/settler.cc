@@ -351,6 +351,8 @@ void Settler::addNotice(Step& step, NoticeKind kind, std::vector<RecipientReport
                               toSevenBits(original), complete, reports, step.now, unique)
                  : makeNotice(kind, settings, step.work->id(), envelope, original, complete,
                               reports, step.now, unique);
+  // RFC 8689 section 5: a notice about a message that demands TLS demands it, too, where it can.
+  notice.envelope.require_tls = envelope.require_tls;
   notice.groups = {{*key, {0}}};
   notices.push_back(std::move(notice));
   MessageEvent event;
@@ -479,9 +481,10 @@ void Settler::moveTo(std::unique_ptr<queue::Work> work, const queue::QueueKey& k
 
 void Settler::redirect(std::unique_ptr<queue::Work> work, const SendConfig& connector) {
   const queue::QueueKey as_it_is = work->key();
+  const TlsWish wish = wishOf(work->envelope());
   moveEach(std::move(work), [&](const queue::Recipient& recipient) {
     const auto domain = smtp::domainKey(smtp::domainOf(recipient.forward_path));
-    return domain ? redirectedKey(connector, *domain) : as_it_is;
+    return domain ? withWish(redirectedKey(connector, *domain), wish) : as_it_is;
   });
 }
 
@@ -492,7 +495,7 @@ queue::QueueKey Settler::keyFor(const queue::Work& work) const {
   const queue::Recipient& first = work.envelope().recipients[work.recipients().front()];
   const auto domain = smtp::domainKey(smtp::domainOf(first.forward_path));
   if (!domain) return work.key();
-  const auto key = context_.router->queueKey(*domain);
+  const auto key = context_.router->queueKey(*domain, wishOf(work.envelope()));
   return key ? *key : work.key();
 }
 

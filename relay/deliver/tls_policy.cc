@@ -23,6 +23,12 @@ TlsDemand byDane(const net::DanePolicy& dane) {
   return demand;
 }
 
+// RFC 8461 section 2: where DANE can judge, nothing else does.
+bool daneDecides(const PublishedTls& published) {
+  if (!published.dane) return false;
+  return published.dane->usable() || published.mode != DomainTlsPolicy::Mode::Enforce;
+}
+
 // RFC 8461 section 5. Testing: mail goes as if there were no policy, but it is seen what would be.
 TlsDemand byMtaSts(const PublishedTls& published) {
   using Mode = DomainTlsPolicy::Mode;
@@ -39,7 +45,24 @@ TlsDemand byMtaSts(const PublishedTls& published) {
 
 }  // namespace
 
-TlsDemand tlsDemand(SendTls policy, Route route, uint16_t port, const PublishedTls& published) {
+bool asksForDane(SendTls policy) { return policy == SendTls::Dane || policy == SendTls::MtaSts; }
+
+bool asksForMtaSts(SendTls policy) { return policy == SendTls::MtaSts; }
+
+SendTls underWish(SendTls policy, TlsWish wish) {
+  switch (wish) {
+    case TlsWish::None:
+      return policy;
+    case TlsWish::Optional:
+      return asksForDane(policy) ? SendTls::Opportunistic : policy;
+    case TlsWish::Required:
+      return SendTls::MtaSts;  // which asks for DANE, too
+  }
+  return policy;
+}
+
+TlsDemand tlsDemand(SendTls policy, Route route, uint16_t port, const PublishedTls& published,
+                    TlsWish wish) {
   TlsDemand demand;
   switch (policy) {
     case SendTls::Off:
@@ -58,7 +81,7 @@ TlsDemand tlsDemand(SendTls policy, Route route, uint16_t port, const PublishedT
       demand = published.dane ? byDane(*published.dane) : opportunistic();
       break;
     case SendTls::MtaSts:
-      if (published.dane) {
+      if (daneDecides(published)) {
         demand = byDane(*published.dane);
       } else if (route == Route::Mx) {
         demand = byMtaSts(published);
@@ -68,16 +91,18 @@ TlsDemand tlsDemand(SendTls policy, Route route, uint16_t port, const PublishedT
       }
       break;
   }
+  if (wish == TlsWish::Required && !demand.authenticates()) {  // nothing published vouches for it
+    demand = {};
+    demand.when = When::Always;
+    demand.verify = true;
+    demand.excluded = !published.proven_name;
+  }
   if (route == Route::SmartHost && port == kSubmissionsPort) {
     demand.when = When::FromTheStart;
     demand.may_fall_back = false;  // nobody speaks plaintext there
   }
   return demand;
 }
-
-bool asksForDane(SendTls policy) { return policy == SendTls::Dane || policy == SendTls::MtaSts; }
-
-bool asksForMtaSts(SendTls policy) { return policy == SendTls::MtaSts; }
 
 std::string_view toString(TlsDemand::Basis basis) {
   switch (basis) {

@@ -9,6 +9,7 @@
 #include "net/tls/dane.h"
 #include "relay/config/config.h"
 #include "relay/deliver/tls_policy_source.h"
+#include "relay/route/tls_wish.h"
 
 namespace sluice::relay {
 
@@ -17,6 +18,7 @@ struct PublishedTls {
   std::shared_ptr<const net::DanePolicy> dane;               // it has validated TLSA records
   DomainTlsPolicy::Mode mode = DomainTlsPolicy::Mode::None;  // of the domain's MTA-STS policy
   bool covered = false;                                      // by that policy
+  bool proven_name = false;  // the host's name comes from validated DNS, or the configuration
 };
 
 struct TlsDemand {
@@ -40,10 +42,18 @@ struct TlsDemand {
 // "dane", "mta-sts"; empty where no published policy is kept.
 std::string_view toString(TlsDemand::Basis basis);
 
+// What a configured level becomes for messages with a wish of their own. REQUIRETLS looks for
+// whatever is published; TLS-Required: No sets aside what recipients' domains publish, never what
+// is configured here.
+SendTls underWish(SendTls policy, TlsWish wish);
+
 // Pure. `dane` and `mta-sts` demand what is published and are opportunistic otherwise; under
 // `mta-sts` a host with TLSA records is judged by them alone (RFC 8461 section 2). A smart host's
 // port 465 speaks TLS from the first byte (RFC 8314 section 3.3).
-TlsDemand tlsDemand(SendTls policy, Route route, uint16_t port, const PublishedTls& published = {});
+// Under REQUIRETLS the far end must prove a name that is itself proven (RFC 8689 section 4.2.1), or
+// it is excluded.
+TlsDemand tlsDemand(SendTls policy, Route route, uint16_t port, const PublishedTls& published = {},
+                    TlsWish wish = TlsWish::None);
 
 // Whether TLSA records are looked for, and whether a policy of the domain is.
 bool asksForDane(SendTls policy);

@@ -123,8 +123,9 @@ std::vector<Part> makeParts(const NoticeFacts& facts, bool original_complete) {
                    "Delivery status", makeDeliveryStatus(facts, kMaxStatusBytes)});
   const size_t used = parts[0].bytes.size() + parts[1].bytes.size() + kFrameBytes;
   // RFC 3461 section 4.3: only a failure returns more than the header section.
-  const bool headers_only =
-      facts.kind != NoticeKind::Failure || facts.envelope.ret == queue::Ret::Headers;
+  const bool headers_only = facts.kind != NoticeKind::Failure ||
+                            facts.envelope.ret == queue::Ret::Headers ||
+                            facts.envelope.require_tls;  // RFC 8689 section 5
   OriginalPart original = makeOriginalPart(
       facts.original, original_complete,
       {headers_only, global, std::min(facts.settings.max_content_bytes, kMaxNoticeBytes - used)});

@@ -1,5 +1,7 @@
 #include "relay/route/redirected_key.h"
 
+#include "relay/route/tls_wish.h"
+
 namespace sluice::relay {
 namespace {
 
@@ -15,6 +17,7 @@ std::string redirectedKey(const SendConfig& connector, std::string_view domain) 
 }
 
 std::optional<RedirectedKey> parseRedirectedKey(std::string_view key) {
+  key = withoutWish(key);
   if (!key.starts_with(kMark)) return std::nullopt;
   key.remove_prefix(kMark.size());
   const size_t end = key.find('>');

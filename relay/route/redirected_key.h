@@ -20,7 +20,7 @@ struct RedirectedKey {
 
 std::string redirectedKey(const SendConfig& connector, std::string_view domain);
 
-// Nothing if the key is of another kind. Views into `key`.
+// Nothing if the key is of another kind; a wish in front does not matter. Views into `key`.
 std::optional<RedirectedKey> parseRedirectedKey(std::string_view key);
 
 }  // namespace sluice::relay

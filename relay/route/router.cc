@@ -85,13 +85,14 @@ Result<RouteChoice> Router::route(std::string_view domain) const {
   return fail(Errc::NotFound, "no send connector takes this domain");
 }
 
-Result<queue::QueueKey> Router::queueKey(std::string_view domain) const {
+Result<queue::QueueKey> Router::queueKey(std::string_view domain, TlsWish wish) const {
   ASSIGN_OR_RETURN(const RouteChoice choice, route(domain));
-  if (choice.best().route == Route::Mx) return queue::QueueKey(domain);
-  return kConnectorKeyMark + choice.best().name;
+  if (choice.best().route == Route::Mx) return withWish(domain, wish);
+  return withWish(kConnectorKeyMark + choice.best().name, wish);
 }
 
-Result<RouteChoice> Router::routeOfKey(std::string_view key) const {
+Result<RouteChoice> Router::routeOfKey(std::string_view marked) const {
+  const std::string_view key = withoutWish(marked);
   if (!key.starts_with(kConnectorKeyMark)) return route(key);
   const auto redirected = parseRedirectedKey(key);
   const SendConfig* named = connector(redirected ? redirected->connector : key.substr(1));

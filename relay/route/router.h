@@ -16,6 +16,7 @@
 #include "queue/queue.h"
 #include "relay/config/config.h"
 #include "relay/route/address_space.h"
+#include "relay/route/tls_wish.h"
 
 namespace sluice::relay {
 
@@ -35,9 +36,9 @@ class Router {
   // cost, then by name. Errors: NotFound.
   Result<RouteChoice> route(std::string_view domain) const;
   // What recipients of this domain are queued under: the domain itself, or "=" and the connector's
-  // name if it sends to smart hosts, because then all its domains share one destination.
-  // Errors: NotFound.
-  Result<queue::QueueKey> queueKey(std::string_view domain) const;
+  // name if it sends to smart hosts, because then all its domains share one destination; marked by
+  // what the message wishes of TLS. Errors: NotFound.
+  Result<queue::QueueKey> queueKey(std::string_view domain, TlsWish wish = TlsWish::None) const;
   // The way for a queue key. For "=name" that is the connector of this name alone: its
   // alternatives are route()'s of each recipient's domain, and differ. Errors: NotFound.
   Result<RouteChoice> routeOfKey(std::string_view key) const;

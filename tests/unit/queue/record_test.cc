@@ -87,6 +87,24 @@ TEST(Record, ReadsAnEnvelopeAsItWasWritten) {
   EXPECT_EQ(after->chunks, 2u);
 }
 
+// RFC 8689. An older relay does not know these flags, and must not send such a message unawares.
+TEST(Record, KeepsWhatAMessageWishesOfTls) {
+  const auto id = someId();
+  for (const bool required : {true, false}) {
+    auto envelope = std::make_shared<Envelope>(*someEnvelope().envelope);
+    envelope->require_tls = required;
+    envelope->tls_optional = !required;
+    EnvelopeRecord record = someEnvelope();
+    record.envelope = envelope;
+    const auto after = decodeEnvelope(id.bytes(), encodeEnvelope(id.bytes(), record));
+    ASSERT_TRUE(after);
+    EXPECT_EQ(after->envelope->require_tls, required);
+    EXPECT_EQ(after->envelope->tls_optional, !required);
+    EXPECT_EQ(after->envelope->ret, Ret::Headers);
+    EXPECT_TRUE(after->envelope->smtputf8);
+  }
+}
+
 TEST(Record, RefusesEveryDamagedEnvelope) {
   const auto id = someId();
   expectRefused(encodeEnvelope(id.bytes(), someEnvelope()),

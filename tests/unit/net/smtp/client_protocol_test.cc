@@ -473,6 +473,27 @@ TEST_F(Conversation, StartsTlsWhereItIsOfferedAndSaysHelloAnew) {
   EXPECT_FALSE(opened->pipelining);
 }
 
+// RFC 8689: a word of those who keep it, said under TLS only.
+TEST_F(Conversation, DemandsTlsOnwardsOfHostsThatOfferIt) {
+  Letter letter({"a@example.net"}, "x");
+  letter.require_tls = true;
+  openWith("250-mx.example.net\r\n250 REQUIRETLS\r\n");
+  letters.push_back(&letter);
+  protocol->pump();
+  EXPECT_EQ(take(), "MAIL FROM:<sender@example.org>\r\n") << "in clear";
+
+  Letter again({"a@example.net"}, "x");
+  again.require_tls = true;
+  openWith(kStartTls, withTls(StartTls::Required));
+  say("220 go\r\n");
+  protocol->tlsStarted();
+  take();
+  say("250-mx.example.net\r\n250 REQUIRETLS\r\n");
+  letters.push_back(&again);
+  protocol->pump();
+  EXPECT_EQ(take(), "MAIL FROM:<sender@example.org> REQUIRETLS\r\n");
+}
+
 TEST_F(Conversation, DoesNotStartTlsTwice) {
   begin(withTls(StartTls::Required));
   say("220 mx.example.net\r\n");

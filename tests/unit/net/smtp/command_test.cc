@@ -61,6 +61,12 @@ TEST(Mail, ReadsEveryParameter) {
   EXPECT_EQ(mail->auth, "<>");
 }
 
+TEST(Mail, ReadsTheDemandForTls) {
+  EXPECT_FALSE(parseMail("FROM:<a@b.test>")->require_tls);
+  EXPECT_TRUE(parseMail("FROM:<a@b.test> requiretls")->require_tls);
+  EXPECT_EQ(mailRefusal("FROM:<a@b.test> REQUIRETLS=yes"), "501 5.5.4");
+}
+
 TEST(Mail, ToleratesSpaces) {
   EXPECT_TRUE(parseMail("FROM: <a@b.test>"));
   EXPECT_TRUE(parseMail("from:<a@b.test>  "));

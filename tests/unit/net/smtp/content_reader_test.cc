@@ -275,6 +275,21 @@ TEST(Header, FindsDateAndMessageId) {
   EXPECT_FALSE(without.has_message_id);
 }
 
+// RFC 8689 section 3.
+TEST(Header, SaysWhetherTlsMayBeDoneWithout) {
+  const auto optional = [](const std::string& header, const std::vector<size_t>& cuts = {}) {
+    return read(header + "\r\n\r\nTLS-Required: No\r\n.\r\n", cuts).findings.tls_optional;
+  };
+  const std::string plain = "Subject: x\r\nTLS-Required: No";
+  for (size_t cut = 0; cut <= plain.size(); ++cut) EXPECT_TRUE(optional(plain, {cut})) << cut;
+  EXPECT_TRUE(optional("tls-required:no "));
+  EXPECT_TRUE(optional("TLS-Required : \tNO"));
+  EXPECT_FALSE(optional("TLS-Required: Yes"));
+  EXPECT_FALSE(optional("TLS-Required: Not"));
+  EXPECT_FALSE(optional("TLS-Required:"));
+  EXPECT_FALSE(optional("X-TLS-Required: No"));
+}
+
 TEST(Header, EndsBeforeItsEmptyLine) {
   const std::string input = "Subject: s\r\n\r\nbody\r\n.\r\n";
   for (size_t cut = 0; cut <= input.size(); ++cut) {

@@ -724,6 +724,17 @@ TEST(StartTls, NeverAnswersInsideWhatWasInjectedBefore) {
   EXPECT_EQ(later.codes("NOOP\r\n"), "250");
 }
 
+// RFC 8689 section 2.
+TEST(StartTls, MakesRequireTlsPossible) {
+  Peer peer({.starttls = true});
+  EXPECT_THAT(peer.say("EHLO x\r\n"), testing::Not(HasSubstr("REQUIRETLS")));
+  EXPECT_EQ(peer.say("MAIL FROM:<a@b.test> REQUIRETLS\r\n").substr(0, 10), "530 5.7.10");
+  peer.say("STARTTLS\r\n");
+  peer.protocol.tlsStarted();
+  EXPECT_THAT(peer.say("EHLO x\r\n"), HasSubstr("REQUIRETLS\r\n"));
+  EXPECT_EQ(peer.codes("MAIL FROM:<a@b.test> REQUIRETLS\r\n"), "250");
+}
+
 TEST(StartTls, CanBeRequired) {
   Peer peer({.starttls = true, .starttls_required = true});
   peer.hello();

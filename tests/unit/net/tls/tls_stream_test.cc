@@ -169,6 +169,19 @@ TEST_F(TlsStreams, RefuseACertificateForAnotherName) {
   EXPECT_EQ(far.end->code, Errc::TlsFailed);  // it was told by an alert
 }
 
+// For a policy that is only tested: what is wrong is seen, and changes nothing.
+TEST_F(TlsStreams, LookAtACertificateWithoutDemandingAnythingOfIt) {
+  connect({"third.test", 25, false, true});
+  EXPECT_EQ(ready, 2);
+  EXPECT_EQ(client->peerFault(), PeerFault::WrongName);
+  connect({"mx.test", 25, false, true});
+  EXPECT_EQ(client->peerFault(), PeerFault::None);
+  client_context = *TlsClientContext::create(std::nullopt);
+  connect({"mx.test", 25, false, true});
+  EXPECT_EQ(ready, 2);
+  EXPECT_EQ(client->peerFault(), PeerFault::Untrusted);
+}
+
 // RFC 9525 section 6.3: a wildcard stands for one label; the common name for nothing.
 TEST_F(TlsStreams, TakeWildcardsForOneLabelAndNoCommonName) {
   connect({"a.b.wild.test", 25, true});

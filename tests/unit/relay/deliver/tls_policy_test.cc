@@ -94,6 +94,47 @@ TEST(TlsDemand, FollowsTlsaRecordsRatherThanAnMtaStsPolicy) {
   EXPECT_FALSE(demand.excluded);
 }
 
+TEST(TlsDemand, IsThatOfAnMtaStsPolicyWhereNoTlsaRecordCanBeUsed) {
+  const TlsDemand demand = tlsDemand(
+      SendTls::MtaSts, Route::Mx, 25,
+      {net::DanePolicy::of(kUnusable, {"mx.test"}), DomainTlsPolicy::Mode::Enforce, true});
+  EXPECT_EQ(demand.basis, TlsDemand::Basis::MtaSts);
+  EXPECT_TRUE(demand.verify);
+}
+
+// RFC 8689 section 4.2.1: a proven certificate for a proven name.
+TEST(TlsDemand, UnderRequireTlsIsProofOfAProvenName) {
+  const auto demand = [](SendTls policy, const PublishedTls& published) {
+    return tlsDemand(underWish(policy, TlsWish::Required), Route::Mx, 25, published,
+                     TlsWish::Required);
+  };
+  using Mode = DomainTlsPolicy::Mode;
+  for (const SendTls policy : {SendTls::Off, SendTls::Opportunistic, SendTls::Verify}) {
+    EXPECT_TRUE(demand(policy, {}).excluded);
+    EXPECT_TRUE(demand(policy, {nullptr, Mode::Testing, true, false}).excluded);
+    const TlsDemand proven = demand(policy, {nullptr, Mode::None, false, true});
+    EXPECT_FALSE(proven.excluded);
+    EXPECT_TRUE(proven.verify);
+    EXPECT_EQ(proven.when, When::Always);
+    EXPECT_FALSE(proven.may_fall_back);
+    EXPECT_FALSE(demand(policy, {nullptr, Mode::Enforce, true, false}).excluded);
+    EXPECT_EQ(
+        demand(policy, {net::DanePolicy::of(kUsable, {"mx.test"}), Mode::None, false, true}).basis,
+        TlsDemand::Basis::Dane);
+    EXPECT_TRUE(
+        demand(policy, {net::DanePolicy::of(kUnusable, {"mx.test"}), Mode::None, false, true})
+            .verify);
+  }
+}
+
+// RFC 8689 section 3: what recipients' domains publish, not what is configured here.
+TEST(TlsDemand, UnderTlsRequiredNoLeavesPublishedPoliciesAside) {
+  EXPECT_EQ(underWish(SendTls::Dane, TlsWish::Optional), SendTls::Opportunistic);
+  EXPECT_EQ(underWish(SendTls::MtaSts, TlsWish::Optional), SendTls::Opportunistic);
+  EXPECT_EQ(underWish(SendTls::Verify, TlsWish::Optional), SendTls::Verify);
+  EXPECT_EQ(underWish(SendTls::Required, TlsWish::Optional), SendTls::Required);
+}
+
 // RFC 8461 section 4.1.
 TEST(DomainTlsPolicy, CoversHostsByNameAndByWildcardForOneLabel) {
   DomainTlsPolicy policy;

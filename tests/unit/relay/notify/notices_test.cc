@@ -230,6 +230,13 @@ TEST_F(Notices, ReturnsTheWholeMessageUnlessTheSenderWantsLess) {
   EXPECT_EQ(report.parts[2].body, kOriginal.substr(0, kOriginal.find("\r\n\r\n") + 2));
 }
 
+// RFC 8689 section 5: the way back may not be as safe.
+TEST_F(Notices, ReturnsOnlyTheHeaderOfWhatDemandsTls) {
+  envelope_.ret = queue::Ret::Full;
+  envelope_.require_tls = true;
+  EXPECT_EQ(make().parts[2]["Content-Type"], "text/rfc822-headers");
+}
+
 TEST_F(Notices, ReturnsOnlyTheHeaderOfWhatIsTooBigOrIncomplete) {
   EXPECT_EQ(make(NoticeKind::Failure, false).parts[2]["Content-Type"], "text/rfc822-headers");
   settings_.max_content_bytes = original_.size() - 1;

@@ -56,6 +56,24 @@ TEST(Router, CountsAConnectorThatNamesASpaceTwiceOnce) {
   EXPECT_THAT(names(router.route("example.com")), ElementsAre("twice", "other"));
 }
 
+// They leave by the same way, over connections of their own.
+TEST(Router, QueuesMessagesWithWishesOfTlsApart) {
+  const Router router(
+      {smartHostConnector("smart", {{"example.com", 1}}), mxConnector("mx", {{"*", 1}})}, {});
+  EXPECT_EQ(router.queueKey("example.org", TlsWish::None).value(), "example.org");
+  EXPECT_EQ(router.queueKey("example.org", TlsWish::Required).value(), "!example.org");
+  EXPECT_EQ(router.queueKey("example.org", TlsWish::Optional).value(), "~example.org");
+  EXPECT_EQ(router.queueKey("example.com", TlsWish::Required).value(), "!=smart");
+  for (const char* key : {"example.org", "!example.org", "~example.org"}) {
+    EXPECT_THAT(names(router.routeOfKey(key)), ElementsAre("mx")) << key;
+  }
+  for (const char* key : {"=smart", "!=smart", "~=smart"}) {
+    EXPECT_THAT(names(router.routeOfKey(key)), ElementsAre("smart")) << key;
+  }
+  EXPECT_EQ(wishOfKey("!=smart"), TlsWish::Required);
+  EXPECT_EQ(withoutWish("~example.org"), "example.org");
+}
+
 TEST(Router, SaysSoWhenNoConnectorTakesADomain) {
   const Router router({mxConnector("com", {{".com", 1}})}, {});
   EXPECT_EQ(router.route("example.org").error().code, Errc::NotFound);

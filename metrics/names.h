@@ -181,6 +181,11 @@ inline constexpr Metric kTlsPolicies{
     {"connector", "policy", "result"},
     "Connections to hosts with a published TLS policy (dane, mta-sts) that was kept or failed.",
     "failed rises: a destination's certificate or records are wrong, or somebody listens."};
+inline constexpr Metric kTlsReports{"sluice_tls_reports_total",
+                                    Type::Counter,
+                                    {"result"},
+                                    "Daily TLS reports by what became of them: sent, failed.",
+                                    "failed rises: see the event tls_report_failed."};
 inline constexpr Metric kCertificateExpiry{
     "sluice_certificate_expiry_seconds",
     Type::Gauge,
@@ -268,6 +273,7 @@ inline constexpr const Metric* kAllMetrics[] = {
     &names::kDnsSeconds,
     &names::kTlsSessions,
     &names::kTlsPolicies,
+    &names::kTlsReports,
     &names::kCertificateExpiry,
     &names::kDestinationRecipients,
     &names::kDestinationOldest,

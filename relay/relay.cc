@@ -158,9 +158,10 @@ Result<void> Relay::startHttps() {
 Result<void> Relay::makeShards() {
   std::vector<Endpoint> own;
   for (const BoundListener& bound : listeners_.bound) own.push_back(bound.at);
-  const Shard::Shared shared{*queue_,  log_,      budgets_,   connections_,
-                             own,      *signing_, auth_,      limits_,
-                             workers_, *oauth_,   *policies_, clientDescriptors()};
+  TlsReporter::load(tls_ledger_, tlsResultsFile(*plan_.config), log_);
+  const Shard::Shared shared{*queue_,    log_,        budgets_,     connections_,       own,
+                             *signing_,  auth_,       limits_,      workers_,           *oauth_,
+                             *policies_, tls_ledger_, tls_reports_, clientDescriptors()};
   for (size_t i = 0; i < shard_count_; ++i) {
     ASSIGN_OR_RETURN(auto shard, Shard::create(i, *loops_[i], shard_metrics_[i], plan_, shared));
     shards_.push_back(std::move(shard));
@@ -440,11 +441,18 @@ bool Relay::stop() {
   auth_.stop();  // before the loops that they answer on
   workers_.stop();
   if (https_) https_->stop();
+  saveTlsResults();
   shards_.clear();
   queue_.reset();
   loops_.clear();
   log_.log({LogLevel::Info, "stopped", {{"in_time", in_time}}});
   return in_time;
+}
+
+void Relay::saveTlsResults() {
+  const auto saved = TlsReporter::save(tls_ledger_, tlsResultsFile(*plan_.config));
+  if (saved) return;
+  log_.log({LogLevel::Error, "tls_results_not_saved", {{"reason", saved.error().detail}}});
 }
 
 bool Relay::drainShards() {

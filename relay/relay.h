@@ -67,6 +67,7 @@ class Relay {
   void makeMetrics(const Config& config);
   void loadUsers(const Config& config);
   void restoreUsage();
+  void saveTlsResults();
   // relay_metrics.cc
   void registerMetrics();
   void registerQueue();
@@ -106,6 +107,8 @@ class Relay {
   std::unique_ptr<net::HttpsClient> https_;
   std::unique_ptr<OAuthTokens> oauth_;
   std::unique_ptr<MtaStsPolicies> policies_;
+  TlsLedger tls_ledger_{Clock::system()};
+  TlsReportMetrics tls_reports_;
   std::map<std::string, std::unique_ptr<ConnectionCount>> connections_;
   std::set<std::string> registered_;  // send connectors that have series
   std::vector<std::unique_ptr<net::Loop>> loops_;

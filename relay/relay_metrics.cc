@@ -206,6 +206,8 @@ void Relay::registerMetrics() {
                                return shard.delivery.*cell;
                              }));
   };
+  registry_.addCounter(names::kTlsReports, {"sent"}, {&tls_reports_.sent});
+  registry_.addCounter(names::kTlsReports, {"failed"}, {&tls_reports_.failed});
   notices("failure", &DeliveryMetrics::failure_notices);
   notices("delay", &DeliveryMetrics::delay_notices);
   notices("success", &DeliveryMetrics::success_notices);

@@ -62,6 +62,10 @@ Result<std::unique_ptr<Shard>> Shard::create(size_t index, net::Loop& loop, Shar
   std::unique_ptr<Shard> shard(
       new Shard(loop, metrics, std::move(resolver), plan, shared.queue.shard(index), shared));
   shared.queue.setListener(index, *shard->dispatcher_);
+  if (index == 0) {
+    shard->reporter_ = std::make_unique<TlsReporter>(
+        shard->context_, shared.tls_ledger, tlsResultsFile(*plan.config), shared.tls_reports);
+  }
   return shard;
 }
 
@@ -84,7 +88,8 @@ Shard::Shard(net::Loop& loop, ShardMetrics& metrics, std::unique_ptr<net::Resolv
                {},
                {},
                {}},
-      dispatcher_(std::make_unique<Dispatcher>(context_)) {
+      dispatcher_(std::make_unique<Dispatcher>(context_)),
+      tls_ledger_(shared.tls_ledger) {
   context_.tls = plan.send_tls;
   context_.dkim = plan.dkim;
   context_.signing = &shared.signing;
@@ -92,6 +97,7 @@ Shard::Shard(net::Loop& loop, ShardMetrics& metrics, std::unique_ptr<net::Resolv
   context_.oauth_sources = plan.oauth;
   context_.oauth = &shared.oauth;
   context_.tls_policies = &policies_;
+  followTlsReport();
   for (const auto& settings : plan.receive) {
     const std::string& name = settings->connector.name;
     const AcceptContext accept{loop,
@@ -112,6 +118,10 @@ Shard::Shard(net::Loop& loop, ShardMetrics& metrics, std::unique_ptr<net::Resolv
 }
 
 Shard::~Shard() = default;
+
+void Shard::followTlsReport() {
+  context_.tls_results = context_.config->tls_report.from.empty() ? nullptr : &tls_ledger_;
+}
 
 void Shard::sampleLag() {
   metrics_.loop_lag.observe(std::chrono::duration<double>(loop_.takeWorstLag()).count());
@@ -141,6 +151,7 @@ void Shard::apply(const Plan& plan) {
   context_.tls = plan.send_tls;
   context_.dkim = plan.dkim;
   context_.oauth_sources = plan.oauth;
+  followTlsReport();
   resolver_->flushCache();
   for (const auto& connector : connectors_) {
     connector->setRouter(plan.router);

@@ -16,6 +16,7 @@
 #include "relay/accept/receive_connector.h"
 #include "relay/deliver/dispatcher.h"
 #include "relay/deliver/mta_sts_source.h"
+#include "relay/report/tls_reporter.h"
 
 namespace sluice::relay {
 
@@ -57,6 +58,8 @@ class Shard {
     net::WorkerPool& workers;
     OAuthTokens& oauth;
     MtaStsPolicies& policies;
+    TlsLedger& tls_ledger;
+    TlsReportMetrics& tls_reports;
     int descriptors;  // that clients may have
   };
   // Errors: Io (the resolver cannot be set up).
@@ -79,6 +82,7 @@ class Shard {
   Shard(net::Loop& loop, ShardMetrics& metrics, std::unique_ptr<net::Resolver> resolver,
         const Plan& plan, queue::ShardQueue& queue, const Shared& shared);
   void sampleLag();
+  void followTlsReport();  // on or off, as the configuration says
 
   net::Loop& loop_;
   ShardMetrics& metrics_;
@@ -86,6 +90,8 @@ class Shard {
   MtaStsSource policies_;
   DeliveryContext context_;
   std::unique_ptr<Dispatcher> dispatcher_;
+  TlsLedger& tls_ledger_;
+  std::unique_ptr<TlsReporter> reporter_;  // on the first shard
   std::vector<std::unique_ptr<ReceiveConnector>> connectors_;
   net::Deadline lag_;
   size_t draining_ = 0;  // parts that have not finished

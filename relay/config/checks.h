@@ -11,7 +11,7 @@ namespace sluice::relay {
 
 // The places of everything in a Config; lists are parallel to the Config's.
 struct ConfigPlaces {
-  SectionPlaces top, dns, queue, admin, log, process;
+  SectionPlaces top, dns, queue, tls_report, admin, log, process;
   std::vector<SectionPlaces> receive, send, destination, dkim;
 };
 

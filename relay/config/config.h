@@ -176,6 +176,13 @@ struct TrackingConfig {
   uint64_t max_size = 2ull << 30;
 };
 
+// RFC 8460; without `from` nothing is counted and nothing is sent.
+struct TlsReportConfig {
+  std::string from;          // whom reports come from
+  std::string organization;  // default: the domain of `from`
+  std::string contact;       // default: `from`
+};
+
 struct AdminConfig {
   Endpoint listen;  // default 127.0.0.1:8025
   std::string token_file;
@@ -207,6 +214,7 @@ struct Config {
   std::vector<DkimConfig> dkim;
   QueueConfig queue;
   TrackingConfig tracking;
+  TlsReportConfig tls_report;
   AdminConfig admin;
   LogConfig log;
   ProcessConfig process;

@@ -14,6 +14,7 @@ const Keys<Config>& topKeys();
 const Keys<Config>& dnsKeys();
 const Keys<Config>& queueKeys();
 const Keys<Config>& trackingKeys();
+const Keys<Config>& tlsReportKeys();
 const Keys<Config>& adminKeys();
 const Keys<Config>& logKeys();
 const Keys<Config>& processKeys();

@@ -32,6 +32,7 @@ std::string printConfig(const Config& config) {
   printAll("dkim", dkimKeys(), config.dkim, out);
   printOne("queue", queueKeys(), config, out);
   printOne("tracking", trackingKeys(), config, out);
+  printOne("tls_report", tlsReportKeys(), config, out);
   printOne("admin", adminKeys(), config, out);
   printOne("log", logKeys(), config, out);
   printOne("process", processKeys(), config, out);

@@ -33,6 +33,7 @@ class Reader {
     places.dns = one(root, "dns", dnsKeys(), config);
     places.queue = one(root, "queue", queueKeys(), config);
     one(root, "tracking", trackingKeys(), config);
+    places.tls_report = one(root, "tls_report", tlsReportKeys(), config);
     places.admin = one(root, "admin", adminKeys(), config);
     places.log = one(root, "log", logKeys(), config);
     places.process = one(root, "process", processKeys(), config);
@@ -122,11 +123,20 @@ void fillSend(Config& config, ConfigPlaces& places) {
 }
 
 // Every default that depends on something.
+void fillTlsReport(TlsReportConfig& report) {
+  if (report.from.empty()) return;
+  if (report.organization.empty()) {
+    report.organization = report.from.substr(report.from.rfind('@') + 1);
+  }
+  if (report.contact.empty()) report.contact = report.from;
+}
+
 void fillDefaults(const Surroundings& surroundings, Config& config, ConfigPlaces& places) {
   if (config.hostname.empty()) config.hostname = surroundings.hostname;
   if (config.postmaster.empty()) config.postmaster = "postmaster@" + config.hostname;
   fillReceive(surroundings, config, places);
   fillSend(config, places);
+  fillTlsReport(config.tls_report);
   config.queue.retry_max = std::max(config.queue.retry_max, config.queue.retry_first);
   if (config.queue.memory_percent > 0) {
     const uint64_t whole =

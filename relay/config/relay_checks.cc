@@ -33,11 +33,20 @@ void checkAdmin(const Config& config, const SectionCheck& admin) {
   }
 }
 
+void checkTlsReport(const TlsReportConfig& report, const SectionCheck& section) {
+  for (const char* key : {"organization", "contact"}) {
+    if (report.from.empty() && section.has(key)) {
+      section.mistake(key, "is of no use without from");
+    }
+  }
+}
+
 }  // namespace
 
 void checkRelay(const Config& config, const ConfigPlaces& places, Mistakes& mistakes) {
   checkDataDir(config, {places.top, mistakes, ""});
   checkQueue(config.queue, {places.queue, mistakes, "[queue]"});
+  checkTlsReport(config.tls_report, {places.tls_report, mistakes, "[tls_report]"});
   checkAdmin(config, {places.admin, mistakes, "[admin]"});
   if (!config.process.group.empty() && config.process.user.empty()) {
     SectionCheck{places.process, mistakes, "[process]"}.mistake("group", "needs a user");

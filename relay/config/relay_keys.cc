@@ -1,5 +1,5 @@
-// Keys of the relay itself: the top of the file, [dns], [queue], [tracking], [admin], [log],
-// [process].
+// Keys of the relay itself: the top of the file, [dns], [queue], [tracking], [tls_report], [admin],
+// [log], [process].
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -132,6 +132,20 @@ const Keys<Config>& trackingKeys() {
   return keys;
 }
 
+const Keys<Config>& tlsReportKeys() {
+  static const Keys<Config> keys = lift(
+      Keys<TlsReportConfig>{
+          name("from", "mail address", &TlsReportConfig::from, Empty::Allowed, parseMailbox),
+          described(text("organization", &TlsReportConfig::organization, Empty::Allowed),
+                    "the domain of `from`"),
+          described(name("contact", "mail address", &TlsReportConfig::contact, Empty::Allowed,
+                         parseMailbox),
+                    "`from`"),
+      },
+      &Config::tls_report);
+  return keys;
+}
+
 const Keys<Config>& adminKeys() {
   static const Keys<Config> keys =
       lift(
@@ -170,9 +184,9 @@ const Keys<Config>& processKeys() {
 }
 
 const std::vector<std::string_view>& sectionNames() {
-  static const std::vector<std::string_view> names{"dns",  "receive", "send",     "destination",
-                                                   "dkim", "queue",   "tracking", "admin",
-                                                   "log",  "process"};
+  static const std::vector<std::string_view> names{"dns",   "receive", "send",     "destination",
+                                                   "dkim",  "queue",   "tracking", "tls_report",
+                                                   "admin", "log",     "process"};
   return names;
 }
 
@@ -186,6 +200,7 @@ std::string homeOfKey(std::string_view key) {
   if (in(processKeys())) home = "in [process]";
   if (in(logKeys())) home = "in [log]";
   if (in(adminKeys())) home = "in [admin]";
+  if (in(tlsReportKeys())) home = "in [tls_report]";
   if (in(queueKeys())) home = "in [queue]";
   if (in(trackingKeys())) home = "in [tracking]";
   if (in(dnsKeys())) home = "in [dns]";

@@ -48,6 +48,7 @@ std::vector<std::string> changesForRestart(const Config& running, const Config& 
   compareReceive(running, next, changes);
   compare("[queue]", queueKeys(), running, next, changes);
   compare("[tracking]", trackingKeys(), running, next, changes);
+  compare("[tls_report]", tlsReportKeys(), running, next, changes);
   compare("[admin]", adminKeys(), running, next, changes);
   compare("[log]", logKeys(), running, next, changes);
   compare("[process]", processKeys(), running, next, changes);

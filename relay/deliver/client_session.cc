@@ -77,6 +77,7 @@ void ClientSession::nextHost() {
   host_ = hosts_[next_host_++];
   next_address_ = 0;
   dane_.reset();
+  tlsa_lines_.clear();
   if (!host_.literal.empty()) {
     addresses_ = host_.literal;
     return nextAddress();
@@ -175,6 +176,7 @@ void ClientSession::onConnected(Result<std::unique_ptr<net::TcpStream>> stream) 
 void ClientSession::hostFailed(Error why) {
   // What the host lacks for one policy is no fault in the eyes of another.
   const bool of_policy = why.code == Errc::TlsFailed || why.code == Errc::TlsMissing;
+  if (of_policy) noteTlsFailure(why);
   if (of_policy) onPolicyBroken(why);
   if (why.code != Errc::LoopsToUs && why.code != Errc::Unsupported && !of_policy &&
       !again_with_token_) {
@@ -252,6 +254,9 @@ void ClientSession::onOpen(const smtp::ServerOffer& offer) {
   if (plain_) protocol_->avoidPipelining();
   if (plain_ || context_.quirks.lacks(endpoint_, Extension::Chunking, context_.loop.now())) {
     protocol_->avoidChunking();
+  }
+  if (!tls_ && demand_.when != TlsDemand::When::Never) {
+    noteTls(TlsResult::Type::StartTlsNotSupported);
   }
   state_ = State::Open;
   was_open_ = true;

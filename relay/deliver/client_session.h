@@ -125,6 +125,11 @@ class ClientSession final : private net::Stream::Handler, private smtp::ClientPr
   void onTlsFailed(const Error& why);
   void countPolicy(bool kept);
   void onPolicyBroken(Error& why);
+  // What is reported to the domain: client_session_report.cc.
+  void noteTls(TlsResult::Type type, const std::string& reason = {});
+  void noteTlsSuccess();
+  void noteTlsFailure(const Error& why);
+  void noteTlsa(const std::string& base, const std::vector<net::TlsaRecord>& records);
 
   void afterActivity();
   void watch();
@@ -157,6 +162,7 @@ class ClientSession final : private net::Stream::Handler, private smtp::ClientPr
   std::vector<std::string> tlsa_bases_;  // names whose TLSA records are still to be asked for
   size_t tlsa_turn_ = 0;                 // which of the questions is the latest
   std::shared_ptr<const net::DanePolicy> dane_;  // of the host
+  std::vector<std::string> tlsa_lines_;          // its records in words, if they are reported
   TlsDemand demand_;
   bool again_in_clear_ = false;  // the same address once more
   std::unique_ptr<smtp::ClientProtocol> protocol_;

@@ -55,6 +55,7 @@ void ClientSession::onTlsa(Result<net::TlsaAnswer> answer) {
         {Errc::DnsFailed,
          fmt::format("{}: not used, its TLSA records cannot be had or were tampered with: {}",
                      host_.name, answer.error().detail)});
+    noteTls(TlsResult::Type::DnssecInvalid, answer.error().detail);
     return nextHost();
   }
   if (answer && answer->secure) {
@@ -62,6 +63,7 @@ void ClientSession::onTlsa(Result<net::TlsaAnswer> answer) {
     std::vector<std::string> names{base};
     if (base.ends_with("." + hops_->domain)) names.push_back(hops_->domain);
     dane_ = net::DanePolicy::of(answer->records, std::move(names));
+    noteTlsa(base, answer->records);
     return nextAddress();
   }
   if (!tlsa_bases_.empty()) return askForTlsa(std::move(tlsa_bases_));
@@ -86,6 +88,7 @@ bool ClientSession::mayUseHost() {
     noteFailure(
         {Errc::TlsFailed, fmt::format("{}: not used, the MTA-STS policy of {} does not name it",
                                       host_.name, hops_->domain)});
+    noteTls(TlsResult::Type::ValidationFailure, "the policy does not name this MX host");
   }
   return false;
 }
@@ -139,6 +142,7 @@ void ClientSession::onSecured() {
   watched_ = 0;
   context_.metricsOf(hops_->connector->name).tls.count(*tls_);
   countPolicy(true);
+  noteTlsSuccess();
   protocol_->tlsStarted();
   afterActivity();
 }

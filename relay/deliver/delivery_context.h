@@ -22,6 +22,7 @@
 #include "relay/deliver/host_quirks.h"
 #include "relay/deliver/oauth_tokens.h"
 #include "relay/deliver/tls_policy.h"
+#include "relay/deliver/tls_results.h"
 #include "relay/log/event_log.h"
 #include "relay/route/router.h"
 #include "relay/sign/dkim_keys.h"
@@ -57,6 +58,7 @@ struct DeliveryContext {
   std::shared_ptr<const TlsContexts> tls;
   PlainHosts plain_hosts;
   TlsPolicySource* tls_policies = nullptr;  // MTA-STS; outlives delivery
+  TlsResults* tls_results = nullptr;        // if TLS is reported on; replaced with `config`
 
   void count(const std::string& destination, size_t result) {
     const auto found = results.find(destination);

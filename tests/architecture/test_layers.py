@@ -17,6 +17,7 @@ HOMES = {
     "CLI/": ("relay/cli/",),
     "spdlog/": ("relay/log/",),
     "re2/": ("relay/admin/",),
+    "zlib.h": ("relay/report/",),
     "nlohmann/": ("relay/", "net/http/"),
     "seccomp.h": ("relay/privileges",),
 }

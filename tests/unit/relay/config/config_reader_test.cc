@@ -134,6 +134,8 @@ database_memory = "128MiB"
 disk_reserve = 1000000
 commit_timeout = "5s"
 drain_timeout = "6s"
+[tls_report]
+from = "tls@a.example"
 [admin]
 listen = "[::1]:9000"
 token = "secret"
@@ -145,6 +147,9 @@ format = "text"
 )");
   EXPECT_EQ(config.data_dir, "/srv/queue");
   EXPECT_EQ(config.shards, 3);
+  EXPECT_EQ(config.tls_report.from, "tls@a.example");
+  EXPECT_EQ(config.tls_report.organization, "a.example");
+  EXPECT_EQ(config.tls_report.contact, "tls@a.example");
   EXPECT_EQ(config.postmaster, "root@b.example");
   EXPECT_EQ(config.metrics_destinations, 10);
   EXPECT_THAT(config.dns.servers, SizeIs(2));

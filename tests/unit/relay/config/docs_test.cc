@@ -117,6 +117,7 @@ TEST(ConfigurationDocs, DescribeEveryKeyWithItsDefaultAndNoOther) {
   expectChapter("[[dkim]]", dkimKeys(), DkimConfig{});
   expectChapter("[queue]", queueKeys(), defaults);
   expectChapter("[tracking]", trackingKeys(), defaults);
+  expectChapter("[tls_report]", tlsReportKeys(), defaults);
   expectChapter("[admin]", adminKeys(), defaults);
   expectChapter("[log]", logKeys(), defaults);
   expectChapter("[process]", processKeys(), defaults);

@@ -34,11 +34,9 @@ void checkAdmin(const Config& config, const SectionCheck& admin) {
 }
 
 void checkTlsReport(const TlsReportConfig& report, const SectionCheck& section) {
-  for (const char* key : {"organization", "contact"}) {
-    if (report.from.empty() && section.has(key)) {
-      section.mistake(key, "is of no use without from");
-    }
-  }
+  if (!report.from.empty()) return;
+  if (!report.organization.empty()) section.mistake("organization", "is of no use without from");
+  if (!report.contact.empty()) section.mistake("contact", "is of no use without from");
 }
 
 }  // namespace

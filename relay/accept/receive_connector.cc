@@ -37,15 +37,15 @@ ReceiveConnector::~ReceiveConnector() {
 }
 
 Result<void> ReceiveConnector::listen(int socket) {
-  const size_t index = listeners_.size();
-  ASSIGN_OR_RETURN(
-      auto listener,
-      net::Listener::create(
-          context_.loop, socket, [this, index](std::unique_ptr<net::TcpStream> stream) {
-            const bool left = listeners_[index]->lastDescriptor() < context_.descriptors;
-            if (left) return accept(std::move(stream));
-            shed(*stream, kTooMany, context_.metrics.shed_descriptors, "descriptors");
-          }));
+  const auto own = std::make_shared<net::Listener*>(nullptr);
+  ASSIGN_OR_RETURN(auto listener,
+                   net::Listener::create(
+                       context_.loop, socket, [this, own](std::unique_ptr<net::TcpStream> stream) {
+                         const bool left = (*own)->lastDescriptor() < context_.descriptors;
+                         if (left) return accept(std::move(stream));
+                         shed(*stream, kTooMany, context_.metrics.shed_descriptors, "descriptors");
+                       }));
+  *own = listener.get();
   listeners_.push_back(std::move(listener));
   return {};
 }

@@ -221,7 +221,8 @@ ordered_json eventJson(const TrackEvent& event) {
   if (event.attempts > 0) out["attempts"] = event.attempts;
   if (event.kind != TrackKind::Accepted)
     out["delay_s"] = secondsOf(event.time - event.id.acceptedAt());
-  if (event.took.count() > 0) out["duration_s"] = secondsOf(event.took);
+  // A quick host answers within one turn of the loop's clock: then it took nothing that we can see.
+  if (event.attempts > 0 && !event.mx.empty()) out["duration_s"] = secondsOf(event.took);
   if (event.next_attempt) out["next_attempt"] = formatRfc3339(*event.next_attempt);
   return out;
 }

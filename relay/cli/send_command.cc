@@ -184,9 +184,9 @@ void send(const SendOptions& options, CliContext& context) {
 void addSendCommand(CLI::App& app, CliContext& context) {
   CLI::App* command = app.add_subcommand("send", "Hand in messages from files");
   command->footer(
-      "Beside FILE.eml, FILE.json is its envelope, as sluice spool export writes both; "
+      "Beside FILE.eml, FILE.json is its envelope: spool export writes both. --sender and "
       "--recipient\n"
-      "and --sender take its place. A recipient that is refused is told; the others are served.\n"
+      "take its place. A recipient that is refused is told; the others are served.\n"
       "Exit codes: 0 all was taken, 1 something was not, 2 wrong usage.\n"
       "Example: sluice send --remove export/*.eml");
   const auto options = std::make_shared<SendOptions>();

@@ -32,12 +32,15 @@ void checkRoute(const SendConfig& send, const SectionCheck& section) {
 // Tokens from an endpoint: who asks for them, and by what.
 void checkOAuth(const SendConfig& send, const SectionCheck& section) {
   if (send.oauth_token_url.empty()) {
-    for (const char* key : {"oauth_client_id", "oauth_client_secret_file",
-                            "oauth_refresh_token_file", "oauth_scope", "oauth_ca_file"}) {
-      if (section.has(key) && !section.places.isBroken("oauth_token_url")) {
-        section.mistake(key, "needs an oauth_token_url");
-      }
-    }
+    if (section.places.isBroken("oauth_token_url")) return;
+    const auto needed = [&](const char* key, const std::string& value) {
+      if (!value.empty()) section.mistake(key, "needs an oauth_token_url");
+    };
+    needed("oauth_client_id", send.oauth_client_id);
+    needed("oauth_client_secret_file", send.oauth_client_secret_file);
+    needed("oauth_refresh_token_file", send.oauth_refresh_token_file);
+    needed("oauth_scope", send.oauth_scope);
+    needed("oauth_ca_file", send.oauth_ca_file);
     return;
   }
   if (send.username.empty()) section.mistake("oauth_token_url", "needs a username, the mailbox");

@@ -112,15 +112,8 @@ queue::Envelope toSevenBits(queue::Envelope envelope) {
 }
 
 TrackKind eventOf(HandEnd how) {
-  switch (how) {
-    case HandEnd::Bounce:
-      return TrackKind::Bounced;
-    case HandEnd::Discard:
-      return TrackKind::Discarded;
-    case HandEnd::Expire:
-      return TrackKind::Expired;
-  }
-  return TrackKind::Discarded;
+  if (how == HandEnd::Bounce) return TrackKind::Bounced;
+  return how == HandEnd::Expire ? TrackKind::Expired : TrackKind::Discarded;
 }
 
 // The first bytes of some slices, at most `limit`.

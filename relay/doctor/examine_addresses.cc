@@ -138,8 +138,8 @@ std::set<IpAddress> publicAddresses(Examination& examination, const SendConfig& 
     }
   }
   const auto& given = examination.options.addresses;
-  found.insert(given.begin(), given.end());
-  if (!translated || !given.empty()) return found;
+  if (!given.empty()) return {given.begin(), given.end()};
+  if (!translated) return found;
   // Behind a translation: the name that we give ourselves says where it comes out, if it is right.
   const auto answer = examination.names.addresses(helo);
   if (answer) {

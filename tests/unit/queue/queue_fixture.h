@@ -136,7 +136,13 @@ class QueueHarness {
   // what would keep it from stopping.
   void die(const std::function<void()>& release = nullptr) {
     const std::string as_it_is = directory.path() + "/as-it-is";
-    std::filesystem::copy(options.directory, as_it_is, std::filesystem::copy_options::recursive);
+    // A file that the database is done with may go while it is copied: then once more.
+    for (std::error_code error = std::make_error_code(std::errc::no_such_file_or_directory);
+         error == std::errc::no_such_file_or_directory;) {
+      std::filesystem::remove_all(as_it_is);
+      std::filesystem::copy(options.directory, as_it_is, std::filesystem::copy_options::recursive,
+                            error);
+    }
     if (release) release();
     stop();
     std::filesystem::remove_all(options.directory);

@@ -13,6 +13,7 @@
 #include <csignal>
 #include <cstring>
 #include <ostream>
+#include <utility>
 
 #include "net/smtp/path.h"
 #include "net/smtp/xtext.h"
@@ -181,7 +182,9 @@ int talk(const LocalRelay& relay, const CliContext& context) {
     if (socket >= 0) ::close(socket);
     return tell(context, why, EX_TEMPFAIL);
   }
-  std::array<pollfd, 2> ends{pollfd{STDIN_FILENO, POLLIN, 0}, pollfd{socket, POLLIN, 0}};
+  // Callers may talk at once, the relay hears nobody before it has greeted: they wait for that.
+  std::array<pollfd, 2> ends{pollfd{-1, POLLIN, 0}, pollfd{socket, POLLIN, 0}};
+  bool greeted = false;
   std::array<char, 64 * 1024> buffer;
   bool good = true;
   for (bool talking = true; talking;) {
@@ -194,6 +197,7 @@ int talk(const LocalRelay& relay, const CliContext& context) {
         good =
             writeAll(i == 0 ? socket : STDOUT_FILENO, {buffer.data(), static_cast<size_t>(count)});
         talking = good;
+        if (!std::exchange(greeted, true)) ends[0].fd = STDIN_FILENO;
       } else if (i == 0) {
         ::shutdown(socket, SHUT_WR);
         ends[0].fd = -1;

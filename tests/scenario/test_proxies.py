@@ -109,7 +109,7 @@ def test_a_header_cut_anywhere_is_one_header(relay, header):
 
 
 @pytest.mark.parametrize("bytes_", [
-    b"EHLO client.test\r\n", b"\r\n", b"\0", b"PROXY\r\n", b"PROXY TCP4 1 2 3 4\r\n", b"PROXY " + b"x" * 5000, V2 + b"\x31\x11\0\0",
+    b"EHLO client.test\r\n", b"\r\nEHLO", b"\0", b"PROXY\r\n", b"PROXY TCP4 1 2 3 4\r\n", b"PROXY " + b"x" * 5000, V2 + b"\x31\x11\0\0",
     V2 + b"\x21\x11\0\x04abcd", v1(FRIEND)[:-2] + b"\n", b"\x16\x03\x01\x02\0\x01", v1(FRIEND).lower()], ids=repr)
 def test_a_proxy_that_sends_no_header_hears_nothing(relay, bytes_):
     with through(relay, bytes_) as client:

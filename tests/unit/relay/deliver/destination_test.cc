@@ -191,6 +191,40 @@ TEST_F(Destinations, GivesAnotherShardItsShareOfConnections) {
   turn(*loop);
 }
 
+// The other shard has more work than its share, and we have none: what idles here is of use there.
+TEST_F(Destinations, LetsGoOfIdleConnectionsForWhoHasMoreWorkThanItsShare) {
+  connector.limits.max_connections = 4;
+  connector.limits.idle_timeout = std::chrono::hours(1);
+  begin();
+  add(100);
+  ASSERT_TRUE(until([&] { return host.open() == 4 && queue.ended == 100; }));
+  host.answer = [](const std::string& line) { return line == "." ? "" : "ok"; };
+  FakeQueue other_queue;
+  DeliveryContext other{
+      *loop,           other_queue,     resolver, log, budgets, metrics, connector_metrics,
+      context->config, context->router, {},       {},  {},      {}};
+  Dispatcher other_dispatcher(other);
+  other_queue.listener = &other_dispatcher;
+  for (int i = 0; i < 400; ++i) other_queue.add("=out", "o@there.test");
+  EXPECT_TRUE(until([&] { return other_dispatcher.destinationOf("=out").connections == 4; }));
+  EXPECT_EQ(dispatcher->destinationOf("=out").connections, 0u);
+  EXPECT_LE(host.peak, 4u);
+  other_queue.listener = nullptr;
+  other_dispatcher.abortAll();
+  turn(*loop);
+}
+
+TEST_F(Destinations, BeginsWithItsShareOfASmartHostsConnections) {
+  connector.limits.max_connections = 16;
+  budgets.setShards(2);
+  host.answer = [](const std::string& line) { return line == "." ? "" : "ok"; };
+  begin();
+  add(40);
+  EXPECT_TRUE(until([&] { return host.holding() == 8; })) << host.holding();
+  turn(*loop);
+  EXPECT_EQ(host.open(), 8u);
+}
+
 // --- Hosts that offer PIPELINING and do not take it.
 
 TEST_F(Destinations, ServesAHostPlainlyThatSwallowsPipelinedCommands) {

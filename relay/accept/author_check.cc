@@ -2,34 +2,10 @@
 
 #include <algorithm>
 
+#include "net/smtp/address_text.h"
+
 namespace sluice::relay {
 namespace {
-
-// Where a comment or quoted string that begins `text` ends; 0 if it does not.
-size_t commentBytes(std::string_view text) {
-  int depth = 0;
-  for (size_t at = 0; at < text.size(); ++at) {
-    if (text[at] == '\\') {
-      ++at;
-    } else if (text[at] == '(') {
-      ++depth;
-    } else if (text[at] == ')' && --depth == 0) {
-      return at + 1;
-    }
-  }
-  return 0;
-}
-
-size_t quotedBytes(std::string_view text) {
-  for (size_t at = 1; at < text.size(); ++at) {
-    if (text[at] == '\\') {
-      ++at;
-    } else if (text[at] == '"') {
-      return at + 1;
-    }
-  }
-  return 0;
-}
 
 // One mailbox after the other out of a list.
 class AuthorReader {
@@ -38,9 +14,9 @@ class AuthorReader {
     while (!from.empty()) {
       size_t bytes = 1;
       if (from.front() == '(') {
-        bytes = commentBytes(from);
+        bytes = smtp::commentBytes(from).value_or(0);
       } else if (from.front() == '"') {
-        bytes = quotedBytes(from);
+        bytes = smtp::quotedBytes(from).value_or(0);
         text().append(from.substr(0, bytes));
       } else if (!onByte(from.front())) {
         return false;

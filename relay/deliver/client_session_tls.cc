@@ -11,19 +11,6 @@ namespace {
 
 constexpr std::chrono::seconds kHandshakeTimeout{30};  // within connect_timeout
 
-smtp::StartTls starttlsFor(TlsDemand::When when) {
-  switch (when) {
-    case TlsDemand::When::Never:
-    case TlsDemand::When::FromTheStart:
-      return smtp::StartTls::Never;
-    case TlsDemand::When::IfOffered:
-      return smtp::StartTls::IfOffered;
-    case TlsDemand::When::Always:
-      return smtp::StartTls::Required;
-  }
-  return smtp::StartTls::Required;
-}
-
 }  // namespace
 
 // --- What the host has published -----------------------------------------------------------------

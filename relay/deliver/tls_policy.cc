@@ -104,6 +104,19 @@ TlsDemand tlsDemand(SendTls policy, Route route, uint16_t port, const PublishedT
   return demand;
 }
 
+smtp::StartTls starttlsFor(TlsDemand::When when) {
+  switch (when) {
+    case TlsDemand::When::Never:
+    case TlsDemand::When::FromTheStart:
+      return smtp::StartTls::Never;
+    case TlsDemand::When::IfOffered:
+      return smtp::StartTls::IfOffered;
+    case TlsDemand::When::Always:
+      return smtp::StartTls::Required;
+  }
+  return smtp::StartTls::Required;
+}
+
 std::string_view toString(TlsDemand::Basis basis) {
   switch (basis) {
     case TlsDemand::Basis::Dane:

@@ -6,6 +6,7 @@
 
 #include "net/base/clock.h"
 #include "net/base/ip_address.h"
+#include "net/smtp/client_protocol.h"
 #include "net/tls/dane.h"
 #include "relay/config/config.h"
 #include "relay/deliver/tls_policy_source.h"
@@ -38,6 +39,9 @@ struct TlsDemand {
   // Whether the far end has shown that it is who it should be, once the handshake is done.
   bool authenticates() const { return verify || basis == Basis::Dane; }
 };
+
+// What is asked of the dialogue; FromTheStart is the connection's business.
+smtp::StartTls starttlsFor(TlsDemand::When when);
 
 // "dane", "mta-sts"; empty where no published policy is kept.
 std::string_view toString(TlsDemand::Basis basis);

@@ -16,19 +16,6 @@ namespace {
 
 using Stage = ProbeResult::Stage;
 
-smtp::StartTls starttlsFor(TlsDemand::When when) {
-  switch (when) {
-    case TlsDemand::When::Never:
-    case TlsDemand::When::FromTheStart:
-      return smtp::StartTls::Never;
-    case TlsDemand::When::IfOffered:
-      return smtp::StartTls::IfOffered;
-    case TlsDemand::When::Always:
-      return smtp::StartTls::Required;
-  }
-  return smtp::StartTls::Required;
-}
-
 class Probe final : private net::Stream::Handler, private smtp::ClientProtocol::Handler {
  public:
   Probe(net::Loop& loop, const ProbeTarget& target, ProbeResult& result, Task on_end)

@@ -1,37 +1,9 @@
 #include "relay/sign/author_domain.h"
 
+#include "net/smtp/address_text.h"
 #include "net/smtp/path.h"
 
 namespace sluice::relay {
-namespace {
-
-// `text` from a '(' on, without the comment that begins there; all of it if that has no end.
-std::string_view behindComment(std::string_view text) {
-  int depth = 0;
-  for (size_t at = 0; at < text.size(); ++at) {
-    if (text[at] == '\\') {
-      ++at;
-    } else if (text[at] == '(') {
-      ++depth;
-    } else if (text[at] == ')' && --depth == 0) {
-      return text.substr(at + 1);
-    }
-  }
-  return {};
-}
-
-size_t quotedBytes(std::string_view text) {
-  for (size_t at = 1; at < text.size(); ++at) {
-    if (text[at] == '\\') {
-      ++at;
-    } else if (text[at] == '"') {
-      return at + 1;
-    }
-  }
-  return text.size();
-}
-
-}  // namespace
 
 // Reads on to the end of the first mailbox; what is behind the last '@' outside of quotes is its
 // domain. An angle bracket says that what came before it was the display name only.
@@ -42,11 +14,11 @@ Result<std::string> authorDomain(std::string_view from) {
   while (!from.empty()) {
     const char c = from.front();
     if (c == '(') {
-      from = behindComment(from);
+      from.remove_prefix(smtp::commentBytes(from).value_or(from.size()));
       continue;
     }
     if (c == '"') {
-      from.remove_prefix(quotedBytes(from));
+      from.remove_prefix(smtp::quotedBytes(from).value_or(from.size()));
       continue;
     }
     from.remove_prefix(1);

@@ -2,34 +2,10 @@
 
 #include <algorithm>
 
+#include "net/smtp/address_text.h"
+
 namespace sluice::relay {
 namespace {
-
-// Bytes of `text`, which begins with `open`, up to the matching end, or all of it.
-size_t commentBytes(std::string_view text) {
-  int depth = 0;
-  for (size_t at = 0; at < text.size(); ++at) {
-    if (text[at] == '\\') {
-      ++at;
-    } else if (text[at] == '(') {
-      ++depth;
-    } else if (text[at] == ')' && --depth == 0) {
-      return at + 1;
-    }
-  }
-  return text.size();
-}
-
-size_t quotedBytes(std::string_view text) {
-  for (size_t at = 1; at < text.size(); ++at) {
-    if (text[at] == '\\') {
-      ++at;
-    } else if (text[at] == '"') {
-      return at + 1;
-    }
-  }
-  return text.size();
-}
 
 class List {
  public:
@@ -38,9 +14,9 @@ class List {
       const char c = rest.front();
       size_t taken = 1;
       if (c == '(') {
-        taken = commentBytes(rest);
+        taken = smtp::commentBytes(rest).value_or(rest.size());
       } else if (c == '"') {
-        taken = quotedBytes(rest);
+        taken = smtp::quotedBytes(rest).value_or(rest.size());
         word(rest.substr(0, taken));
       } else if (c == '<') {
         current_.clear();  // what came before was the display name

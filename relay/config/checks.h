@@ -36,8 +36,5 @@ void checkReceive(const Config& config, const ConfigPlaces& places, Mistakes& mi
 void checkSend(const Config& config, const ConfigPlaces& places, Mistakes& mistakes);
 void checkDestinations(const Config& config, const ConfigPlaces& places, Mistakes& mistakes);
 void checkDkim(const Config& config, const ConfigPlaces& places, Mistakes& mistakes);
-// Demands that this version cannot meet; see capabilities.h.
-void checkCapabilities(const Config& config, const ConfigPlaces& places,
-                       const Capabilities& capabilities, Mistakes& mistakes);
 
 }  // namespace sluice::relay

@@ -192,14 +192,12 @@ void checkUsers(const Config& config, std::vector<ConfigMistake>& mistakes) {
   }
 }
 
-void checkAll(const Config& config, const ConfigPlaces& places, const Surroundings& surroundings,
-              Mistakes& mistakes) {
+void checkAll(const Config& config, const ConfigPlaces& places, Mistakes& mistakes) {
   checkRelay(config, places, mistakes);
   checkReceive(config, places, mistakes);
   checkSend(config, places, mistakes);
   checkDestinations(config, places, mistakes);
   checkDkim(config, places, mistakes);
-  checkCapabilities(config, places, surroundings.capabilities, mistakes);
 }
 
 bool exists(const std::string& path) { return access(path.c_str(), F_OK) == 0; }
@@ -217,7 +215,7 @@ LoadedConfig parseConfig(std::string_view text, const std::string& file_name,
   if (const auto root = parseDocument(text, surroundings, mistakes)) {
     Reader(surroundings, mistakes).read(*root, loaded.config, places);
     fillDefaults(surroundings, loaded.config, places);
-    checkAll(loaded.config, places, surroundings, mistakes);
+    checkAll(loaded.config, places, mistakes);
     readSecrets(loaded.config, places, mistakes);
   }
   loaded.mistakes = mistakes.take();

@@ -1,13 +1,11 @@
-// What a configuration depends on beside its text: environment variables, the machine, and what
-// this build is able to do. Given as a value, so that tests can set the scene.
+// What a configuration depends on beside its text: environment variables and the machine. Given as
+// a value, so that tests can set the scene.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
-
-#include "relay/config/capabilities.h"
 
 namespace sluice::relay {
 
@@ -16,7 +14,6 @@ struct Surroundings {
   std::string hostname;       // default for `hostname`
   uint64_t memory_bytes = 0;  // what percentages of memory refer to
   bool ipv6_loopback = true;  // [::1] can be listened on
-  Capabilities capabilities;
 
   static Surroundings ofProcess();
 };

@@ -116,9 +116,7 @@ def test_configuration_examples_are_right(sluice, tmp_path):
             file = tmp_path / f"{page.stem}-{number}.toml"
             file.write_text(block.text)
             result = sluice("check", "--config", str(file))
-            refused_for_now = "not supported by this version yet"
-            mistakes = [line for line in result.stderr.splitlines() if refused_for_now not in line
-                        and "cannot read" not in line]
+            mistakes = [line for line in result.stderr.splitlines() if "cannot read" not in line]
             assert not mistakes, f"{page_name(page)}:{block.line}\n{result.stderr}"
 
 

@@ -420,43 +420,6 @@ TEST(ConfigReader, ReadsAFile) {
 }
 
 // What is demanded and not there must stop the start; defaults must not.
-TEST(ConfigReader, SecurityThatThisVersionLacksIsAMistake) {
-  const TestFolder folder;
-  Surroundings bare = sceneWith();
-  bare.capabilities = {};
-  bare.capabilities.receive_tls = bare.capabilities.send_tls = false;
-  bare.capabilities.dkim = bare.capabilities.mta_sts = false;
-  bare.capabilities.receive_auth = bare.capabilities.send_auth = false;
-  const std::string file = folder.file("f", "x");
-  const auto refused = [&](const std::string& text) {
-    EXPECT_THAT(mistakesOf(text, bare), HasSubstr("not supported by this version yet")) << text;
-  };
-  EXPECT_EQ(mistakesOf("", bare), "");
-  EXPECT_EQ(mistakesOf("[[receive]]\ntls = \"starttls\"\nauth = \"optional\"\n[[send]]\n"
-                       "tls = \"opportunistic\"\n",
-                       bare),
-            "");
-  for (const char* tls : {"required", "verify", "mta-sts"}) {
-    refused("[[send]]\ntls = \"" + std::string(tls) + "\"\n");
-    refused("[[destination]]\nmatch = [\"a.example\"]\ntls = \"" + std::string(tls) + "\"\n");
-  }
-  bare.capabilities.dane = false;
-  refused("[dns]\ntrust_ad = true\n[[send]]\ntls = \"dane\"\n");
-  const std::string certificate =
-      "tls_certificate = \"" + file + "\"\ntls_key = \"" + file + "\"\n";
-  refused("[[receive]]\n" + certificate);
-  refused("[[receive]]\ntls = \"implicit\"\n" + certificate);
-  refused("[[receive]]\ntls = \"starttls-required\"\n" + certificate);
-  refused("[[receive]]\n" + certificate + "tls_client_ca = \"" + file + "\"\n");
-  refused("[[receive]]\nauth_plaintext = true\nusers_file = \"" + file + "\"\n");
-  refused("[[receive]]\nauth_plaintext = true\nauth = \"required\"\nusers_file = \"" + file +
-          "\"\n");
-  refused(
-      "[[send]]\nroute = \"smart-host\"\nsmart_hosts = [\"a.example\"]\nusername = \"u\"\n"
-      "password = \"p\"\n");
-  refused("[[dkim]]\ndomain = \"a.example\"\nselector = \"s\"\nkey = \"" + file + "\"\n");
-}
-
 TEST(ConfigReader, CredentialsAreForAHostThatProvesItsNameUnlessAnotherTlsIsChosen) {
   const std::string smart =
       "[[send]]\nroute = \"smart-host\"\nsmart_hosts = [\"a.example\"]\nusername = \"u\"\n"

@@ -24,7 +24,6 @@ inline Surroundings sceneWith(std::map<std::string, std::string> variables = {})
   };
   scene.hostname = "relay.example.com";
   scene.memory_bytes = 8ull << 30;
-  scene.capabilities = {true, true, true, true, true, true, true};
   return scene;
 }
 

@@ -124,9 +124,7 @@ TEST(ConfigurationDocs, DescribeEveryKeyWithItsDefaultAndNoOther) {
 }
 
 TEST(ExampleConfiguration, IsReadWithoutMistakesByThisVersion) {
-  Surroundings scene = sceneWith();
-  scene.capabilities = Surroundings::ofProcess().capabilities;
-  const auto loaded = parseConfig(readSource("deploy/sluice.example.toml"), "example", scene);
+  const auto loaded = parseConfig(readSource("deploy/sluice.example.toml"), "example", sceneWith());
   EXPECT_EQ(allMistakes(loaded), "");
 }
 
